@@ -16,11 +16,6 @@ pub mod evidence {
     pub use crate::evidence::{DomainFacts, ProbeResult, Recipient, RecipientId, Timestamp};
 }
 
-/// Of `probe`.
-pub mod probe {
-    pub use crate::probe::RetryPolicy;
-}
-
 /// Of `route`.
 pub mod route {
     pub use crate::route::{AllowedNets, CachedDns, DnsTimeouts, NameServers, Route, resolve};

@@ -247,3 +247,25 @@ fn the_card_of_a_syntax_fault_names_it() {
     let ran = lab.run(&["check", "--offline", "jane..doe@acme.example"]);
     assert!(ran.exits(0).stdout().contains("two dots in a row"), "{}", ran.stdout());
 }
+
+#[test]
+fn what_is_undeliverable_and_not_confirmed_is_counted_and_postmaster_confirms_it() {
+    let lab = Folder::with(
+        b"",
+        "[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\n[[host]]\nname = \"mx.acme.example\"\n",
+    );
+    let list = "email\nghost@acme.example\nGhost@acme.example\n";
+    let line = "1  undeliverable, not confirmed: not in the suppression list";
+    let count = |lab: &Folder| lab.summary("out")["undeliverable_not_confirmed"].as_u64();
+    let suppressed = |lab: &Folder| lab.read("out/list.suppression.csv");
+    let said = verify(&lab, list, &[]).exits(0).stdout();
+    assert!(said.contains(line), "{said}");
+    assert_eq!((count(&lab), &*suppressed(&lab)), (Some(1), "email\n"));
+    let said = verify(&lab, list, &["--confirm"]).exits(0).stdout();
+    assert!(!said.contains(line), "{said}");
+    assert_eq!((count(&lab), &*suppressed(&lab)), (Some(0), "email\nghost@acme.example\n"));
+    let plan =
+        |more: &[&str]| lab.run(&[&["plan", "list.csv", "--world", "world.toml"], more].concat()).stdout();
+    assert!(plan(&["--confirm"]).contains("of these probes ask `postmaster`"), "{}", plan(&["--confirm"]));
+    assert!(!plan(&[]).contains("postmaster"), "{}", plan(&[]));
+}

@@ -164,21 +164,13 @@ fn the_built_in_policy_sets_every_key() {
         (&normal, &["provider", "normal"]),
     ];
     sets_every_key(&data("providers.toml"), "policy/providers.toml", &arguments, &tables);
-    let thresholds: toml::Table = toml::from_str(&data("thresholds.toml")).unwrap();
-    sets_every_key(
-        &data("thresholds.toml"),
-        "policy/thresholds.toml",
-        &arguments,
-        &[("no_such_key = 1\n", &[])],
-    );
-    for section in thresholds.keys() {
-        let table = format!("[{section}]\nno_such_key = 1\n");
-        sets_every_key(
-            &data("thresholds.toml"),
-            "policy/thresholds.toml",
-            &arguments,
-            &[(&table, &[section.as_str()])],
-        );
+    for (name, file) in [("thresholds.toml", "policy/thresholds.toml"), ("retry.toml", "policy/retry.toml")] {
+        let sections: toml::Table = toml::from_str(&data(name)).unwrap();
+        sets_every_key(&data(name), file, &arguments, &[("no_such_key = 1\n", &[])]);
+        for section in sections.keys() {
+            let table = format!("[{section}]\nno_such_key = 1\n");
+            sets_every_key(&data(name), file, &arguments, &[(&table, &[section.as_str()])]);
+        }
     }
     let tables: [(&str, &[&str]); 2] =
         [("no_such_key = 1\n", &[]), ("[facts]\nno_such_key = 1\n", &["facts"])];

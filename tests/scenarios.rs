@@ -79,6 +79,8 @@ struct Run {
     max_wait: Duration,
     #[serde(deserialize_with = "listproof::internals::duration::deserialize_some")]
     max_duration: Option<Duration>,
+    /// `--confirm`.
+    confirm: bool,
     /// Why the whole run is blocked: `port_closed` or `refused_everywhere`.
     shut: Option<String>,
     /// True if it must end because its time is up.
@@ -100,6 +102,7 @@ impl Default for Run {
             pace: Pace::Normal,
             max_wait: Duration::from_secs(30 * 60),
             max_duration: None,
+            confirm: false,
             shut: None,
             out_of_time: false,
             over_within: None,
@@ -215,6 +218,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             dns_only: false,
             pace: scenario.run.pace,
             max_wait: scenario.run.max_wait,
+            confirm: scenario.run.confirm,
             max_duration: scenario.run.max_duration,
             deadline: None,
             sessions: scenario.run.sockets,

@@ -86,6 +86,10 @@ pub(super) struct ProbeArgs {
     /// Wait while another run uses the state.
     #[arg(long)]
     wait_lock: bool,
+    /// Confirm "no such mailbox" where the server accepted no other recipient: probe postmaster of the domain, too; what is not
+    /// confirmed is in no suppression list (see the plan for its cost)
+    #[arg(long)]
+    confirm: bool,
     /// Role accounts (info@, sales@) are risky instead of only flagged.
     #[arg(long)]
     risky_roles: bool,
@@ -141,6 +145,7 @@ impl ProbeArgs {
             fresh: self.fresh,
             max_age: self.max_age,
             wait_lock: self.wait_lock,
+            confirm: self.confirm.then_some(true),
             risky_roles: self.risky_roles.then_some(true),
             policy: self.policy,
             connections: None,

@@ -56,6 +56,9 @@ pub(super) struct SimulateArgs {
     /// How long to wait and retry when a server says "try later" (greylisting).
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = parse_duration)]
     max_wait: Duration,
+    /// Probe postmaster where rejections stand alone, too.
+    #[arg(long)]
+    confirm: bool,
     /// Print one JSON object with all figures.
     #[arg(long)]
     json: bool,
@@ -93,6 +96,7 @@ pub(super) fn simulate(args: &SimulateArgs) -> Result<Exit, Error> {
         egresses: args.egress.into(),
         pace: args.pace,
         max_wait: args.max_wait,
+        confirm: args.confirm,
         sockets: process::raise_connection_limit(),
         seed: args.seed,
     };

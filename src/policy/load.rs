@@ -11,6 +11,7 @@ use super::lifetimes::Lifetimes;
 use super::lists::AddressLists;
 use super::providers::Providers;
 use super::replies::{ReplyRules, RuleFile};
+use super::retry::RetryRules;
 use super::sending::SendingAdvice;
 use super::thresholds::Thresholds;
 
@@ -23,6 +24,7 @@ pub struct Policy {
     own_thresholds: Option<&'static Thresholds>,
     own_bounces: Option<&'static BouncePriors>,
     own_sending: Option<&'static SendingAdvice>,
+    own_retry: Option<&'static RetryRules>,
     /// Which words and domains are special.
     pub lists: &'static AddressLists,
 }
@@ -37,6 +39,7 @@ impl Policy {
             own_thresholds: None,
             own_bounces: None,
             own_sending: None,
+            own_retry: None,
             lists: AddressLists::built_in(),
         }
     }
@@ -56,7 +59,7 @@ impl Policy {
         self.own_lifetimes.unwrap_or_else(Lifetimes::built_in)
     }
 
-    /// When a run draws a conclusion.
+    /// When a run draws a conclusion, and how it paces itself.
     pub fn thresholds(&self) -> &'static Thresholds {
         self.own_thresholds.unwrap_or_else(Thresholds::built_in)
     }
@@ -69,6 +72,11 @@ impl Policy {
     /// What is known about sending to a list.
     pub fn sending(&self) -> &'static SendingAdvice {
         self.own_sending.unwrap_or_else(SendingAdvice::built_in)
+    }
+
+    /// When a probe is repeated.
+    pub fn retry(&self) -> &'static RetryRules {
+        self.own_retry.unwrap_or_else(RetryRules::built_in)
     }
 
     /// The shipped policy, changed by a user's folder if there is one.
@@ -105,6 +113,10 @@ impl Policy {
         if let Some((name, text)) = read(folder, "sending.toml")? {
             let sending = policy.sending().with(&name, &text)?;
             policy.own_sending = Some(Box::leak(Box::new(sending)));
+        }
+        if let Some((name, text)) = read(folder, "retry.toml")? {
+            let rules = policy.retry().clone().with(&name, &text)?;
+            policy.own_retry = Some(Box::leak(Box::new(rules)));
         }
         Ok(policy)
     }

@@ -9,7 +9,8 @@
 //! |---|---|
 //! | what a reply means | `data/replies/`; how the rules are applied: `replies/` |
 //! | who a provider is, and its limits | `data/providers.toml`; how it is found: `providers.rs` |
-//! | when a run draws a conclusion | `data/thresholds.toml` |
+//! | when a run draws a conclusion, and how it paces itself | `data/thresholds.toml` |
+//! | when a probe is repeated | `data/retry.toml`; how the waits are bounded: `retry.rs` |
 //! | how long a result stays valid | `data/lifetimes.toml` |
 //! | how many addresses are expected to bounce | `data/bounces.toml` |
 //! | what a report says about sending | `data/sending.toml` |
@@ -23,6 +24,7 @@ mod lists;
 mod load;
 mod providers;
 mod replies;
+mod retry;
 mod sending;
 mod thresholds;
 
@@ -34,6 +36,10 @@ pub use load::Policy;
 pub use providers::{Pace, Provider, Providers, RateLimits, SessionLimits};
 pub(crate) use replies::comparable_text;
 pub use replies::{Meaning, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile, RuleId};
+pub use retry::{RetryPolicy, RetryRules};
 pub use sending::{ComplaintRates, SendingAdvice, SendingLimit, WarmUpWeek};
 pub use thresholds::Thresholds;
-pub(crate) use thresholds::{AnomalyThresholds, NameServerThresholds, RampThresholds};
+pub(crate) use thresholds::{
+    AnomalyThresholds, BacklogThresholds, BatchThresholds, ControlThresholds, LargeDomainThresholds,
+    NameServerThresholds, RampThresholds,
+};

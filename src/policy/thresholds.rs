@@ -1,7 +1,10 @@
-//! When a run draws a conclusion: the numbers behind the breaker, the early stop, the anomaly guard and the ramp-up.
+//! When a run draws a conclusion and how it paces itself: the numbers behind the breaker, the early stop, the anomaly guard, the
+//! ramp-up, back-off, batches and queues.
 //!
 //! Decides: nothing; `data/thresholds.toml` holds the numbers and their reasons. Fails: with file and line, on a file that
 //! is not valid TOML or has an unknown key.
+
+mod pace;
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -9,39 +12,77 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::file::PolicyError;
+pub(crate) use pace::{
+    BacklogThresholds, BatchThresholds, ControlThresholds, LargeDomainThresholds, RampThresholds,
+};
+use pace::{BackoffThresholds, IdleThresholds, QuietThreshold, SocketThresholds};
 
 /// The shipped thresholds.
 const BUILT_IN: &str = include_str!("data/thresholds.toml");
 
-/// All thresholds, by section of `thresholds.toml`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Thresholds {
+/// Generates [`Thresholds`], and a user's file that has some of its sections.
+macro_rules! sections {
+    ($($(#[doc = $doc:literal])* $field:ident = $section:literal: $thresholds:ty;)+) => {
+        /// All thresholds, by section of `thresholds.toml`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Thresholds { $($(#[doc = $doc])* #[serde(rename = $section)] pub $field: $thresholds,)+ }
+
+        /// A user's file: the sections that it has.
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Sections { $(#[serde(rename = $section)] $field: Option<$thresholds>,)+ }
+
+        impl Thresholds {
+            /// These thresholds with the sections of a user's file in place of their own; `file` is its name in errors.
+            pub fn with(self, file: &str, text: &str) -> Result<Thresholds, PolicyError> {
+                let own: Sections =
+                    toml::from_str(text).map_err(|fault| PolicyError::toml(file, text, &fault))?;
+                Ok(Thresholds { $($field: own.$field.unwrap_or(self.$field),)+ })
+            }
+        }
+    };
+}
+
+sections! {
     /// When a lane's breaker opens because the provider rejects us.
-    pub breaker: BreakerThresholds,
+    breaker = "breaker": BreakerThresholds;
     /// When an endpoint that breaks connections is abandoned.
-    #[serde(rename = "broken")]
-    pub broken_connections: ConnectionThresholds,
+    broken_connections = "broken": ConnectionThresholds;
     /// When a run stops because nearly all providers reject us.
-    #[serde(rename = "shut_out")]
-    pub rejected_everywhere: RejectedEverywhereThresholds,
+    rejected_everywhere = "shut_out": RejectedEverywhereThresholds;
     /// When a run stops because no connection succeeds.
-    pub port_closed: PortClosedThresholds,
+    port_closed = "port_closed": PortClosedThresholds;
     /// Which providers count as contacted.
-    pub contacted: ContactedThresholds,
+    contacted = "contacted": ContactedThresholds;
     /// When too many mailboxes of a provider are suddenly reported missing.
-    pub anomaly: AnomalyThresholds,
+    anomaly = "anomaly": AnomalyThresholds;
     /// When an acceptance at a host that may accept and discard needs a closing control.
-    #[serde(rename = "doubt")]
-    pub discard: DiscardThresholds,
+    discard = "doubt": DiscardThresholds;
     /// How much of the MX hosts of a domain is tried.
-    pub mx: MxThresholds,
-    /// How a lane starts and ramps up.
-    pub ramp: RampThresholds,
+    mx = "mx": MxThresholds;
+    /// How a lane starts, ramps up and slows down.
+    ramp = "ramp": RampThresholds;
+    /// How long an endpoint pauses.
+    backoff = "backoff": BackoffThresholds;
+    /// How long an idle session stays.
+    idle = "idle": IdleThresholds;
+    /// How large a batch is.
+    batch = "batch": BatchThresholds;
+    /// When the random recipient of a domain is probed.
+    control = "control": ControlThresholds;
+    /// How large and small domains share a provider.
+    large_domain = "large_domain": LargeDomainThresholds;
+    /// How much of a list a provider has in memory.
+    backlog = "backlog": BacklogThresholds;
+    /// What happens where sockets are scarce.
+    sockets = "sockets": SocketThresholds;
+    /// When a provider is forgotten.
+    quiet = "quiet": QuietThreshold;
     /// When a run has no name service.
-    pub name_servers: NameServerThresholds,
+    name_servers = "name_servers": NameServerThresholds;
     /// When an MX host counts as silent in a run that is stopped.
-    pub silence: SilenceThreshold,
+    silence = "silence": SilenceThreshold;
 }
 
 /// `[breaker]`.
@@ -157,16 +198,6 @@ pub struct DiscardThresholds {
     pub unknown_in_run: u32,
 }
 
-/// `[ramp]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RampThresholds {
-    /// The rate at which a lane starts.
-    pub recipients_per_minute: u32,
-    /// The rate grows after each so many successes.
-    pub clean_answers: u32,
-}
-
 /// `[silence]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -210,26 +241,6 @@ impl NameServerThresholds {
     }
 }
 
-/// A user's file: the sections that it has.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sections {
-    breaker: Option<BreakerThresholds>,
-    #[serde(rename = "broken")]
-    broken_connections: Option<ConnectionThresholds>,
-    #[serde(rename = "shut_out")]
-    rejected_everywhere: Option<RejectedEverywhereThresholds>,
-    port_closed: Option<PortClosedThresholds>,
-    contacted: Option<ContactedThresholds>,
-    anomaly: Option<AnomalyThresholds>,
-    #[serde(rename = "doubt")]
-    discard: Option<DiscardThresholds>,
-    mx: Option<MxThresholds>,
-    ramp: Option<RampThresholds>,
-    name_servers: Option<NameServerThresholds>,
-    silence: Option<SilenceThreshold>,
-}
-
 impl Thresholds {
     /// The shipped thresholds.
     pub fn built_in() -> &'static Thresholds {
@@ -239,24 +250,6 @@ impl Thresholds {
             Err(fault) => unreachable!("the shipped policy is wrong: {fault}"),
         });
         &SHIPPED
-    }
-
-    /// These thresholds with the sections of a user's file in place of their own; `file` is its name in errors.
-    pub fn with(self, file: &str, text: &str) -> Result<Thresholds, PolicyError> {
-        let own: Sections = toml::from_str(text).map_err(|fault| PolicyError::toml(file, text, &fault))?;
-        Ok(Thresholds {
-            breaker: own.breaker.unwrap_or(self.breaker),
-            broken_connections: own.broken_connections.unwrap_or(self.broken_connections),
-            rejected_everywhere: own.rejected_everywhere.unwrap_or(self.rejected_everywhere),
-            port_closed: own.port_closed.unwrap_or(self.port_closed),
-            contacted: own.contacted.unwrap_or(self.contacted),
-            anomaly: own.anomaly.unwrap_or(self.anomaly),
-            discard: own.discard.unwrap_or(self.discard),
-            mx: own.mx.unwrap_or(self.mx),
-            ramp: own.ramp.unwrap_or(self.ramp),
-            name_servers: own.name_servers.unwrap_or(self.name_servers),
-            silence: own.silence.unwrap_or(self.silence),
-        })
     }
 }
 

@@ -21,24 +21,16 @@
 //! domain is the only one at the host: rejections of other domains would prove the same. A domain that is alone pays for its
 //! round trips, too; otherwise other domains use them.
 //!
-//! The cheapest `t` in 0..=10 wins. For `m = q = 1` that means: the control goes first if and only if `a > (1 - a) (1 + R) v`.
-//! `v`, `R` and the cost of a round trip are guesses (the constants below).
+//! The cheapest `t` wins, up to a limit. For `m = q = 1` that means: the control goes first if and only if `a > (1 - a) (1 + R) v`.
+//! `v`, `R` and the cost of a round trip are guesses (`thresholds.toml`, `control`).
 
 use fastrand::Rng;
 
 use crate::address::{Address, Domain};
+use crate::policy::ControlThresholds;
 
 /// Random characters in the name of a random recipient; 36^18 is more than 2^90.
 const RANDOM_CHARS: usize = 18;
-
-/// Share of unknown recipients in an ordinary list that was not cleaned for a year.
-const UNKNOWN_SHARE: f64 = 0.12;
-/// Extra cost of a rejection, in probes.
-const REJECTION_COST: f64 = 0.3;
-/// Cost of a round trip that only one domain waits for, in probes.
-const ROUND_TRIP_COST: f64 = 0.1;
-/// Most listed recipients that go before the control.
-const MAX_BEFORE: u32 = 10;
 
 /// A random recipient of a domain: valid at every provider, unlike any person's address, and impossible to guess. `None` only for a
 /// domain so long that the address exceeds the limit of a path (RFC 5321 4.5.3.1.3).
@@ -84,48 +76,50 @@ pub(crate) struct DomainPriors {
 impl ControlPlan {
     /// The plan with the fewest expected wasted probes. At an unknown MX host with a single domain a listed recipient goes
     /// first.
-    pub(crate) fn of(priors: DomainPriors) -> ControlPlan {
+    pub(crate) fn of(priors: DomainPriors, costs: ControlThresholds) -> ControlPlan {
         let listed = u32::try_from(priors.listed).unwrap_or(u32::MAX);
         let fewest = u32::from(priors.may_discard && priors.is_alone).min(listed);
-        let after = fewest..=listed.min(MAX_BEFORE).max(fewest);
+        let after = fewest..=listed.min(costs.recipients_before).max(fewest);
         let plans = after.flat_map(|after| {
             [false, true].map(|together| ControlPlan { after, together: together && after > 0 })
         });
-        let costs = plans.map(|plan| (plan.cost(priors), plan));
+        let costs = plans.map(|plan| (plan.cost(priors, costs), plan));
         let cheapest = costs.min_by(|(one, _), (other, _)| one.total_cmp(other));
         cheapest.map_or(ControlPlan { after: fewest, together: false }, |(_, plan)| plan)
     }
 
     /// Expected wasted probes, plus the cost of the round trips.
-    fn cost(self, priors: DomainPriors) -> f64 {
+    fn cost(self, priors: DomainPriors, costs: ControlThresholds) -> f64 {
         let ControlPlan { after, together } = self;
         let DomainPriors { catch_all_share, rejections_needed, may_discard, is_alone, .. } = priors;
         let listed = u32::try_from(priors.listed).unwrap_or(u32::MAX);
         let rejecting_share = 1.0 - catch_all_share;
+        let unknown_share = costs.unknown_share();
         let needless_control = if together || after == 0 {
             // If no recipient at all is accepted, nothing needs a proof.
-            at_least_rejected(rejections_needed.min(listed), listed)
+            at_least_rejected(rejections_needed.min(listed), listed, unknown_share)
         } else {
-            power(1.0 - UNKNOWN_SHARE, after) * at_least_rejected(rejections_needed, listed - after)
+            power(1.0 - unknown_share, after)
+                * at_least_rejected(rejections_needed, listed - after, unknown_share)
         };
         let is_last = after == listed;
         let needs_closing_control = may_discard && is_alone && !is_last;
-        let closing_control = if needs_closing_control { 1.0 - UNKNOWN_SHARE } else { 0.0 };
+        let closing_control = if needs_closing_control { 1.0 - unknown_share } else { 0.0 };
         let batches = 1 + u32::from(!is_last) + u32::from(!together && after > 0);
-        let round_trips = if is_alone { ROUND_TRIP_COST * f64::from(batches) } else { 0.0 };
-        let if_rejecting = (1.0 + REJECTION_COST) * needless_control + closing_control;
+        let round_trips = if is_alone { costs.round_trip_cost() * f64::from(batches) } else { 0.0 };
+        let if_rejecting = (1.0 + costs.rejection_cost()) * needless_control + closing_control;
         catch_all_share * f64::from(after) + rejecting_share * if_rejecting + round_trips
     }
 }
 
 /// The probability that at least `count` of `of` listed recipients are rejected: `B` in the file head.
-fn at_least_rejected(count: u32, of: u32) -> f64 {
+fn at_least_rejected(count: u32, of: u32, unknown_share: f64) -> f64 {
     let mut fewer = 0.0;
     // The probability that exactly `rejected` of `of` recipients are.
-    let mut exactly = power(1.0 - UNKNOWN_SHARE, of);
+    let mut exactly = power(1.0 - unknown_share, of);
     for rejected in 0..count.min(of + 1) {
         fewer += exactly;
-        exactly *= f64::from(of - rejected) / f64::from(rejected + 1) * UNKNOWN_SHARE / (1.0 - UNKNOWN_SHARE);
+        exactly *= f64::from(of - rejected) / f64::from(rejected + 1) * unknown_share / (1.0 - unknown_share);
     }
     1.0 - fewer
 }
@@ -137,6 +131,11 @@ fn power(base: f64, exponent: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Thresholds;
+
+    fn plan_of(priors: DomainPriors) -> ControlPlan {
+        ControlPlan::of(priors, Thresholds::built_in().control)
+    }
 
     /// One of many domains at a provider whose rejections are reliable.
     const SHARED_HOST: DomainPriors = DomainPriors {
@@ -171,16 +170,16 @@ mod tests {
         for (catch_all_share, listed, after) in
             [(0.0, 1, 1), (0.0, 5, 5), (0.1, 1, 1), (0.1, 5, 3), (0.12, 5, 2), (0.3, 1, 0), (0.3, 5, 0)]
         {
-            let plan = ControlPlan::of(DomainPriors { catch_all_share, listed, ..SHARED_HOST });
+            let plan = plan_of(DomainPriors { catch_all_share, listed, ..SHARED_HOST });
             assert_eq!(plan, ControlPlan { after, together: false }, "{catch_all_share} of {listed}");
         }
     }
 
     #[test]
     fn where_one_rejection_proves_nothing_the_control_is_mostly_needed_and_goes_first() {
-        assert_eq!(ControlPlan::of(DomainPriors { rejections_needed: 2, listed: 2, ..SHARED_HOST }).after, 0);
+        assert_eq!(plan_of(DomainPriors { rejections_needed: 2, listed: 2, ..SHARED_HOST }).after, 0);
         assert_ne!(
-            ControlPlan::of(DomainPriors { rejections_needed: 2, listed: 1, ..SHARED_HOST }).after,
+            plan_of(DomainPriors { rejections_needed: 2, listed: 1, ..SHARED_HOST }).after,
             0,
             "the only address may be rejected"
         );
@@ -194,15 +193,15 @@ mod tests {
             (4, ControlPlan { after: 4, together: true }),
             (10, ControlPlan { after: 1, together: true }),
         ] {
-            assert_eq!(ControlPlan::of(DomainPriors { listed, ..UNKNOWN_HOST }), plan, "{listed}");
+            assert_eq!(plan_of(DomainPriors { listed, ..UNKNOWN_HOST }), plan, "{listed}");
         }
     }
 
     #[test]
     fn probabilities_add_up() {
-        assert!((at_least_rejected(1, 2) - (1.0 - 0.88 * 0.88)).abs() < 1e-12);
-        assert!((at_least_rejected(2, 2) - 0.12 * 0.12).abs() < 1e-12);
-        assert!(at_least_rejected(2, 1).abs() < 1e-12 && at_least_rejected(1, 0).abs() < 1e-12);
-        assert!((at_least_rejected(2, 100_000) - 1.0).abs() < 1e-12);
+        assert!((at_least_rejected(1, 2, 0.12) - (1.0 - 0.88 * 0.88)).abs() < 1e-12);
+        assert!((at_least_rejected(2, 2, 0.12) - 0.12 * 0.12).abs() < 1e-12);
+        assert!(at_least_rejected(2, 1, 0.12).abs() < 1e-12 && at_least_rejected(1, 0, 0.12).abs() < 1e-12);
+        assert!((at_least_rejected(2, 100_000, 0.12) - 1.0).abs() < 1e-12);
     }
 }

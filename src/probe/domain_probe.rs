@@ -18,12 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::{self, ControlPlan};
-use super::retry_policy::RetryPolicy;
 use crate::address::{Address, Domain};
 use crate::evidence::{
     CatchAll, DomainFacts, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind, Recipient, RecipientId,
     RecipientKind, Timestamp,
 };
+use crate::policy::RetryPolicy;
 use mx_host_state::{ControlState, MxHostState};
 
 /// What a domain probe needs next.
@@ -48,6 +48,10 @@ pub(crate) struct ProbeStrategy {
     pub control_plan: ControlPlan,
     /// Clear rejections of listed recipients that prove that the domain is no catch-all.
     pub rejections_needed: u32,
+    /// A host of the domain may turn, so a rejection counts only with an acceptance after it.
+    pub hosts_may_turn: bool,
+    /// The most listed recipients that go before a due retry of the random recipient.
+    pub before_control_retry: usize,
 }
 
 /// The state machine that probes the recipients of one domain.

@@ -56,6 +56,8 @@ pub struct Forecast {
     /// Providers, the slowest first; those that are not named are summed up in the last.
     providers: Vec<Share>,
     all: Share,
+    /// Probes of `postmaster` that confirm rejections, if `--confirm` asks for them.
+    confirming: Option<u32>,
 }
 
 /// The share of one provider.
@@ -148,7 +150,8 @@ impl Forecast {
             providers.push(others);
         }
         let (pace, egresses) = (outcome.pace(), outcome.egresses());
-        Forecast { input, rows, not_asked, looked_up, pace, egresses, providers, all }
+        let confirming = outcome.confirming_probes();
+        Forecast { input, rows, not_asked, looked_up, pace, egresses, providers, all, confirming }
     }
 
     /// Days until all addresses are probed; for the total those of the slowest provider.
@@ -214,6 +217,12 @@ impl Forecast {
             time(self.all.time),
             if egresses == 1 { "" } else { "es" }
         )?;
+        if let Some(probes) = self.confirming {
+            writeln!(
+                out,
+                "`--confirm`: about {probes} of these probes ask `postmaster`, where \"no such mailbox\" stands alone"
+            )?;
+        }
         if self.all.left > 0 {
             writeln!(
                 out,
@@ -224,7 +233,8 @@ impl Forecast {
                 self.days_of(&self.all).saturating_sub(1)
             )?;
         }
-        writeln!(out, "next: listproof verify {}", self.input)
+        let confirm = if self.confirming.is_some() { " --confirm" } else { "" };
+        writeln!(out, "next: listproof verify {}{confirm}", self.input)
     }
 
     /// For programs. Times are seconds.
@@ -238,7 +248,7 @@ impl Forecast {
             "not_asked": { "no_mail": no_mail, "dns_failure": dns_failure, "not_checkable": not_checkable },
             "looked_up": self.looked_up, "pace": self.pace.word(), "egresses": self.egresses,
             "operators": self.providers.iter().map(Share::json).collect::<Vec<_>>(),
-            "questions": self.all.questions, "connections": self.all.connections,
+            "questions": self.all.questions, "connections": self.all.connections, "confirming_probes": self.confirming,
             "seconds": self.all.time.as_secs(), "left_for_later_days": self.all.left,
             "days": self.days_of(&self.all),
         })

@@ -27,8 +27,7 @@ use super::progress::ProgressReporter;
 use super::tasks::{FinishedSession, LookupTasks, SessionTasks};
 use crate::error::Error;
 use crate::evidence::{ClassifiedReply, NotProbedReason, ProbeResult};
-use crate::policy::ReplyCache;
-use crate::probe::RetryPolicy;
+use crate::policy::{ReplyCache, RetryPolicy};
 use crate::reason::Finding;
 use crate::schedule::{
     self, Action, ConnectionAction, ProviderEvent, RunLimits, Scheduler, SessionEvent, SessionId,
@@ -184,11 +183,13 @@ impl<'a, 'p> Engine<'a, 'p> {
         (run, fresh): (RunHandle, FreshnessPolicy),
         progress: &'a mut ProgressReporter<'p>,
     ) -> Result<(Engine<'a, 'p>, mpsc::UnboundedReceiver<(SessionId, SmtpEvent)>), Error> {
+        let retry_policy = RetryPolicy::new(job.max_wait, job.policy.retry());
         let limits = RunLimits {
             pace: job.pace,
-            retry_policy: RetryPolicy { max_wait: job.max_wait },
+            retry_policy,
             sessions: job.sessions,
             thresholds: job.policy.thresholds(),
+            confirm: job.confirm,
             egresses: job.network.egresses.iter().map(|egress| egress.path.families()).collect(),
         };
         let egresses = EgressIds::of(&job.network.egresses, state)?;
@@ -213,10 +214,16 @@ impl<'a, 'p> Engine<'a, 'p> {
             state,
             run,
             fresh,
-            jobs: JobSource::new(run, fresh, job.max_wait, egresses.clone()),
+            jobs: JobSource::new(
+                run,
+                fresh,
+                retry_policy,
+                job.policy.thresholds().large_domain,
+                egresses.clone(),
+            ),
             egresses,
             lookups: LookupTasks::new(job.network.clone()),
-            health: NameServerHealth::new(job.policy.thresholds().name_servers, job.max_wait),
+            health: NameServerHealth::new(job.policy.thresholds().name_servers, retry_policy),
             tests: JoinSet::new(),
             replies: ReplyCache::of(job.policy),
             scheduler,

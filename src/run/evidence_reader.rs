@@ -15,7 +15,7 @@ use crate::address::{Address, Certainty, Domain};
 use crate::evidence::{
     AddressStatus, Attempt, CatchAll, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo,
 };
-use crate::policy::{Lifetimes, Policy};
+use crate::policy::{Lifetimes, Policy, RetryRules};
 use crate::reason::{Cause, Verdict};
 use crate::state::{
     ChangeStatus, FactQueries, FreshnessPolicy, NameHash, RunHandle, RunId, State, StateError, StoredResult,
@@ -105,6 +105,11 @@ impl EvidenceReader {
     /// How long results are valid.
     pub fn lifetimes(&self) -> &'static Lifetimes {
         self.facts.as_ref().map_or_else(Lifetimes::built_in, |facts| facts.filter.policy.lifetimes())
+    }
+
+    /// When a row that stays unknown is due again.
+    pub(super) fn retry_rules(&self) -> &'static RetryRules {
+        self.facts.as_ref().map_or_else(RetryRules::built_in, |facts| facts.filter.policy.retry())
     }
 
     /// The evidence of a row with this cell.

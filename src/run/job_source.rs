@@ -11,22 +11,19 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 
 use super::routed_domain::RoutedDomain;
 use crate::address::{Address, Domain};
 use crate::evidence::{DomainFacts, Recipient, RecipientId};
-use crate::policy::Policy;
+use crate::policy::{LargeDomainThresholds, Policy, RetryPolicy};
 use crate::schedule::{Backlog, DomainJob};
 use crate::smtp::Egress;
 use crate::state::{
     EgressId, FactQueries, FreshnessPolicy, NameHash, RunHandle, State, StateError, StoredRoute,
 };
-
-/// The wait after a deferral that names no time.
-const USUAL_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// The egresses of a run: the scheduler counts them from 0, the state has an id for each.
 #[derive(Clone)]
@@ -59,7 +56,7 @@ pub(super) struct JobSource {
     /// Which evidence of other runs may be used.
     fresh: FreshnessPolicy,
     /// The longest wait for a recipient that was deferred.
-    max_wait: Duration,
+    retry_policy: RetryPolicy,
     /// The last domain that was taken from the worklist.
     last: Option<NameHash>,
     /// The worklist has no further domain.
@@ -99,16 +96,17 @@ impl JobSource {
     pub(super) fn new(
         run: RunHandle,
         fresh: FreshnessPolicy,
-        max_wait: Duration,
+        retry_policy: RetryPolicy,
+        large_domain: LargeDomainThresholds,
         egresses: EgressIds,
     ) -> JobSource {
         JobSource {
             run,
             fresh,
-            max_wait,
+            retry_policy,
             last: None,
             has_all_domains: false,
-            waiting: Backlog::default(),
+            waiting: Backlog::new(large_domain),
             parts: HashMap::new(),
             reroutes: HashMap::new(),
             expired: HashMap::new(),
@@ -248,7 +246,7 @@ impl JobSource {
     ) -> Result<DomainFacts, StateError> {
         let within = self.fresh.within(now - policy.lifetimes().catch_all);
         let controls = facts.controls(self.run.id, domain, within)?;
-        Ok(DomainFacts::of(controls, USUAL_WAIT, now + self.max_wait))
+        Ok(DomainFacts::of(controls, self.retry_policy.first_wait(), self.retry_policy.latest(now)))
     }
 
     /// The jobs for some recipients of a domain. There is one for each egress from which recipients were deferred, because

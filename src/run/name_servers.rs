@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::address::Domain;
-use crate::policy::NameServerThresholds;
+use crate::policy::{NameServerThresholds, RetryPolicy};
 use crate::route::Route;
 use crate::state::NameHash;
 
@@ -22,8 +22,8 @@ pub(super) struct SilentLookup {
 /// What the run knows about its name servers.
 pub(super) struct NameServerHealth {
     thresholds: NameServerThresholds,
-    /// The longest outage that is waited for.
-    patience: Duration,
+    /// How long an outage is waited for.
+    retry_policy: RetryPolicy,
     /// The name servers answered at least once in this run.
     has_answered: bool,
     /// When the first look-up began.
@@ -44,10 +44,10 @@ enum HealthState {
 }
 
 impl NameServerHealth {
-    pub(super) fn new(thresholds: NameServerThresholds, patience: Duration) -> NameServerHealth {
+    pub(super) fn new(thresholds: NameServerThresholds, retry_policy: RetryPolicy) -> NameServerHealth {
         NameServerHealth {
             thresholds,
-            patience,
+            retry_policy,
             has_answered: false,
             began: None,
             held: Vec::new(),
@@ -147,7 +147,7 @@ impl NameServerHealth {
     /// run is patient. Until then [`NameServerHealth::next_wake`] says when to look again.
     pub(super) fn is_lost(&self, now: Duration) -> bool {
         match self.state {
-            HealthState::Down { since, .. } => now >= since + self.patience,
+            HealthState::Down { since, .. } => now >= self.retry_policy.latest_in_run(since),
             _ if self.has_answered => false,
             _ => self.has_enough_silence() || self.first_deadline().is_some_and(|at| now >= at),
         }
@@ -160,7 +160,7 @@ impl NameServerHealth {
     /// The next time of the run at which something is to be decided.
     pub(super) fn next_wake(&self) -> Option<Duration> {
         match self.state {
-            HealthState::Down { since, next, .. } => Some(next.min(since + self.patience)),
+            HealthState::Down { since, next, .. } => Some(next.min(self.retry_policy.latest_in_run(since))),
             _ => self.first_deadline(),
         }
     }
@@ -182,7 +182,8 @@ mod tests {
     }
 
     fn health() -> NameServerHealth {
-        let mut health = NameServerHealth::new(Thresholds::built_in().name_servers, seconds(600));
+        let mut health =
+            NameServerHealth::new(Thresholds::built_in().name_servers, RetryPolicy::built_in(seconds(600)));
         health.on_begun(seconds(1));
         health
     }

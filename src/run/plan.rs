@@ -62,6 +62,7 @@ fn forecast(
         egresses: settings.egress_count,
         pace: settings.pace,
         max_wait: settings.max_wait,
+        confirm: settings.confirm,
         sockets: settings.connections,
         seed: 1,
     };

@@ -30,6 +30,8 @@ pub struct ProbeJob {
     pub pace: Pace,
     /// The longest wait for a recipient that was deferred.
     pub max_wait: Duration,
+    /// Rejections that stand alone are confirmed by `postmaster`.
+    pub confirm: bool,
     /// The time of the run after which nothing new is started.
     pub max_duration: Option<Duration>,
     /// The time of day after which nothing new is started.
@@ -82,6 +84,7 @@ impl ProbeJob {
             dns_only: matches!(settings.depth, RunDepth::Dns(_)),
             pace: settings.pace,
             max_wait: settings.max_wait,
+            confirm: settings.confirm,
             max_duration: settings.max_duration,
             deadline: match &settings.deadline {
                 None => None,

@@ -249,7 +249,7 @@ impl Scheduler {
             lane.pace.session_limits(),
             lane.pace.max_probes(),
             !lane.provider.is_trusted(),
-            host_accepts,
+            host_accepts || self.limits.confirm,
             self.now.elapsed,
         );
         self.sessions.insert(session, state);

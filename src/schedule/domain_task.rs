@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 use super::job::{DomainJob, DomainTask, LaneHop};
 use super::limits::{DomainTaskId, EndpointId, LaneId, Timer};
 use super::provisional::{Unproven, is_unproven};
-use super::queue;
+use super::queue::EndpointQueue;
 use super::scheduler::{Scheduler, insert_slot};
 use crate::address::Domain;
 use crate::evidence::{DomainFacts, NotProbedReason, ObstacleKind, ProbeResult, Recipient, Timestamp};
@@ -42,7 +42,7 @@ impl Scheduler {
         };
         let bound_to = facts.egress.filter(|egress| *egress < self.limits.egresses.len());
         let egress =
-            bound_to.unwrap_or_else(|| self.egress_for(key, &mx_hosts, queue::is_large(recipients.len())));
+            bound_to.unwrap_or_else(|| self.egress_for(key, &mx_hosts, self.is_large(recipients.len())));
         self.enqueue_domain(egress, domain, &hops, recipients, facts, route_expires);
         self.run_lanes();
     }
@@ -75,7 +75,7 @@ impl Scheduler {
         let initial_lane = *lane;
         self.lanes[initial_lane].backlog += recipients.len();
         self.open_recipients += recipients.len();
-        if queue::is_large(recipients.len()) {
+        if self.is_large(recipients.len()) {
             self.lanes[initial_lane].large_domain_recipients += recipients.len();
         }
         let Provider { catch_all_share, may_discard, proving_rejections, .. } = *first.mx_hop.provider;
@@ -87,8 +87,13 @@ impl Scheduler {
             may_discard,
             is_alone,
         };
-        let strategy =
-            ProbeStrategy { control_plan: ControlPlan::of(priors), rejections_needed: proving_rejections };
+        let costs = self.limits.thresholds.control;
+        let strategy = ProbeStrategy {
+            control_plan: ControlPlan::of(priors, costs),
+            rejections_needed: proving_rejections,
+            hosts_may_turn: hops.iter().any(|hop| !hop.mx_hop.provider.is_trusted()),
+            before_control_retry: costs.recipients_before_retry,
+        };
         let hosts: Vec<Domain> = hops.iter().map(|hop| hop.mx_hop.host.clone()).collect();
         let retry_policy = self.limits.retry_policy;
         let domain_probe =
@@ -196,7 +201,8 @@ impl Scheduler {
                 endpoint
             } else {
                 let machine = self.attach_machine(lane_id, *address);
-                let new = Endpoint::new(lane_id, *address, machine, host.clone(), tls);
+                let queue = EndpointQueue::new(self.limits.thresholds.large_domain);
+                let new = Endpoint::new(lane_id, *address, machine, host.clone(), tls, queue);
                 let endpoint = insert_slot(&mut self.endpoints, &mut self.free_slots.endpoints, new);
                 self.lanes[lane_id].endpoints.insert(*address, endpoint);
                 endpoint
@@ -218,13 +224,14 @@ impl Scheduler {
             self.timers.insert((task.route_expires, Timer::DomainTask(id)));
         }
         let endpoint = &mut self.endpoints[endpoint_id];
-        if endpoint.rejected_domain.is_none() && task.domain_probe.rejects_control() {
+        if endpoint.rejected_domain.is_none() && task.domain_probe.has_clear_rejection() {
             endpoint.rejected_domain = Some(task.domain_probe.domain().clone());
         }
         if let Some(accepted) = task.domain_probe.take_accepted() {
             endpoint.accepted.get_or_insert(accepted);
         }
-        endpoint.queue.push(id, task.domain_probe.unprobed(), task.has_begun);
+        let unprobed = task.domain_probe.unprobed();
+        endpoint.queue.push(id, unprobed, task.has_begun);
         if !std::mem::replace(&mut endpoint.is_ready, true) {
             self.lanes[endpoint.lane].ready_endpoints.push_back(endpoint_id);
         }
@@ -330,7 +337,7 @@ impl Scheduler {
 /// Where rejections among these results come from that no acceptance confirms; `None` if there are none.
 fn unproven(task: &DomainTask, results: &[ProbeResult]) -> Option<Unproven> {
     let endpoint = task.endpoint.filter(|_| results.iter().any(is_unproven))?;
-    Some(Unproven { endpoint, mx_hosts: task.mx_hosts_left() })
+    Some(Unproven { endpoint, route: task.mx_hosts_left() })
 }
 
 /// Keeps the first addresses that are tried. If both families are among them, the last one kept is of the second family,

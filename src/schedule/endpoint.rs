@@ -72,6 +72,7 @@ impl Endpoint {
         machine: Option<MachineId>,
         host: Domain,
         tls: bool,
+        queue: EndpointQueue,
     ) -> Endpoint {
         Endpoint {
             lane,
@@ -83,7 +84,7 @@ impl Endpoint {
             pipelining: true,
             has_replied: false,
             is_ready: false,
-            queue: EndpointQueue::default(),
+            queue,
             idle: Vec::new(),
             working: 0,
             health: EndpointHealth::default(),

@@ -43,6 +43,15 @@ pub(super) struct LaneHop {
     pub(super) key: Arc<str>,
 }
 
+/// The MX hosts of a domain that are left, and until when sessions may start there.
+#[derive(Debug)]
+pub(super) struct RemainingRoute {
+    /// The MX hosts, best first.
+    pub(super) mx_hosts: Vec<LaneHop>,
+    /// The time of the run from which on no session may start.
+    pub(super) expires: Duration,
+}
+
 /// A job in progress.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -108,8 +117,9 @@ impl DomainTask {
     }
 
     /// The MX hosts that are left, the current one first.
-    pub(super) fn mx_hosts_left(&self) -> Arc<[LaneHop]> {
-        self.mx_hops.iter().map(|(hop, _)| hop.clone()).collect()
+    pub(super) fn mx_hosts_left(&self) -> Arc<RemainingRoute> {
+        let mx_hosts = self.mx_hops.iter().map(|(hop, _)| hop.clone()).collect();
+        Arc::new(RemainingRoute { mx_hosts, expires: self.route_expires })
     }
 
     /// True if the current MX host is another provider's than the first one.
@@ -118,15 +128,16 @@ impl DomainTask {
     }
 
     /// The MX hosts that are left at other providers than the current one.
-    pub(super) fn mx_hosts_elsewhere(&self) -> Option<Arc<[LaneHop]>> {
+    pub(super) fn mx_hosts_elsewhere(&self) -> Option<Arc<RemainingRoute>> {
         self.mx_hosts_beyond(self.lane())
     }
 
     /// The MX hosts that are left at other lanes than this one.
-    pub(super) fn mx_hosts_beyond(&self, lane: LaneId) -> Option<Arc<[LaneHop]>> {
+    pub(super) fn mx_hosts_beyond(&self, lane: LaneId) -> Option<Arc<RemainingRoute>> {
         let others = self.mx_hops.iter().filter(|(_, other)| *other != lane);
-        let others: Vec<LaneHop> = others.map(|(hop, _)| hop.clone()).collect();
-        (!others.is_empty()).then(|| others.into())
+        let mx_hosts: Vec<LaneHop> = others.map(|(hop, _)| hop.clone()).collect();
+        let is_any = !mx_hosts.is_empty();
+        is_any.then(|| Arc::new(RemainingRoute { mx_hosts, expires: self.route_expires }))
     }
 
     /// Moves on to the next MX host. Returns the lane of the one before.

@@ -97,7 +97,7 @@ impl Lane {
     ) -> Lane {
         let pace = LanePace::new(&provider, pace, thresholds, clock);
         Lane {
-            unknown: UnknownUsage::new(pace.unknown_limits()),
+            unknown: UnknownUsage::new(pace.unknown_limits(), thresholds.discard.unknown_in_run),
             pace,
             health: LaneHealth::default(),
             provider,
@@ -147,7 +147,7 @@ impl Lane {
         self.unknown.left(self.pace.in_flight(), now)
     }
 
-    /// The recipients of the backlog that are more than five seconds of work.
+    /// The recipients of the backlog beyond the low-water mark.
     pub(super) fn backlog_above_low_water(&self) -> usize {
         self.pace.above_low_water(self.backlog)
     }

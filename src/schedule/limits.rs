@@ -3,18 +3,8 @@
 
 use std::time::Duration;
 
-use crate::policy::{Pace, Thresholds};
-use crate::probe::RetryPolicy;
+use crate::policy::{Pace, RetryPolicy, Thresholds};
 use crate::smtp::IpFamilies;
-
-/// The largest batch of a lane, in recipients.
-pub(crate) const MAX_BATCH: u32 = 50;
-
-/// An idle session waits this long for another batch before it sends QUIT.
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The shortest pause of an endpoint after a rejected or broken session.
-pub(super) const MIN_BACKOFF: Duration = Duration::from_secs(30);
 
 /// The span of a provider's hourly limit of unknown recipients.
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
@@ -31,8 +21,10 @@ pub struct RunLimits {
     pub retry_policy: RetryPolicy,
     /// The most sessions that are open at the same time, over all lanes.
     pub sessions: usize,
-    /// When the scheduler draws conclusions about a provider or about the run.
+    /// When the scheduler draws conclusions about a provider or about the run, and how it paces itself.
     pub thresholds: &'static Thresholds,
+    /// Rejections that no acceptance follows in their session are confirmed by `postmaster`, where the MX host accepts it.
+    pub confirm: bool,
     /// The egresses, at least one, each with the IP families that it reaches. Each egress has lanes of its own.
     pub egresses: Vec<IpFamilies>,
 }

@@ -58,7 +58,6 @@ pub(crate) use action::{ProviderEvent, ProviderEventKind, SessionOpening};
 pub(crate) use blocked::HostRejection;
 pub use health::RunBlocked;
 pub use job::{DomainJob, MxHop};
-pub(crate) use limits::MAX_BATCH;
 pub use limits::{RunLimits, SessionId};
 pub(crate) use queue::Backlog;
 pub use scheduler::Scheduler;

@@ -8,27 +8,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::action::{Action, ProviderEvent, ProviderEventKind};
 use super::health::ProviderContact;
 use super::job::MxHop;
 use super::lane::{Lane, ProviderState};
-use super::limits::{EndpointId, LaneId, MAX_BATCH, ProviderId, Timer};
+use super::limits::{EndpointId, LaneId, ProviderId, Timer};
 use super::scheduler::{Scheduler, insert_slot};
 use crate::evidence::Tally;
 use crate::policy::Provider;
 use crate::smtp::IpFamilies;
-
-/// How long a provider that may serve another domain stays quiet before it is evicted: as long as the windows of its
-/// rates.
-const QUIET: Duration = Duration::from_secs(60);
-
-/// Recipients in the scheduler, at some hundred bytes each, from which on a provider gets only what its next batches need:
-/// a thousand providers without limits would take a whole list into memory.
-const MANY_RECIPIENTS: usize = 1 << 16;
-/// What a provider gets then.
-const FEW_RECIPIENTS: usize = MAX_BATCH as usize;
 
 impl Scheduler {
     /// The key of a provider and its lanes: its id, or for an unknown provider its set of MX hosts.
@@ -61,15 +50,15 @@ impl Scheduler {
         // All lanes of a provider have the same rates.
         let target = lanes().next().map_or(usize::MAX, |lane| lane.pace.target_backlog());
         let target = target.saturating_mul(self.limits.egresses.len());
-        (backlog, if self.open_recipients < MANY_RECIPIENTS { target } else { target.min(FEW_RECIPIENTS) })
+        let memory = self.limits.thresholds.backlog;
+        let is_large = self.open_recipients >= memory.many_recipients;
+        (backlog, if is_large { target.min(memory.few_recipients) } else { target })
     }
 
     /// True if so many lanes wait for a socket that more domains would only need memory. DNS look-ups should pause
     /// then.
     pub fn is_short_of_sockets(&self) -> bool {
-        /// Lanes that wait for each socket. So many are done in about half a minute.
-        const HIGH_WATER: usize = 20;
-        self.waiting_for_socket.len() >= HIGH_WATER * self.limits.sessions
+        self.waiting_for_socket.len() >= self.limits.thresholds.sockets.waiting_lanes * self.limits.sessions
     }
 
     /// Asks for jobs that wait outside once less than half of the target backlog is left.
@@ -185,7 +174,11 @@ impl Scheduler {
         let provider = &mut self.providers[id];
         // An MX host inside the only domain that it serves is rarely needed again, so it goes as soon as its rate
         // limiters are full again.
-        let quiet = if provider.serves_others { QUIET } else { self.lanes[lane].pace.refill_time() };
+        let quiet = if provider.serves_others {
+            self.limits.thresholds.quiet.longest()
+        } else {
+            self.lanes[lane].pace.refill_time()
+        };
         let evict_at = self.now.elapsed + quiet;
         provider.evict_at = evict_at;
         if !std::mem::replace(&mut provider.eviction_is_due, true) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::action::ProviderEventKind;
 use super::endpoint::EndpointTls;
 use super::job::DomainTask;
-use super::limits::{DomainTaskId, EndpointId, LaneId, MIN_BACKOFF};
+use super::limits::{DomainTaskId, EndpointId, LaneId};
 use super::scheduler::Scheduler;
 use crate::evidence::{ClassifiedReply, ObstacleKind};
 use crate::reason::{Cause, Confidence, Fault, Finding};
@@ -54,7 +54,7 @@ impl Scheduler {
     /// Slows down for a server that is overloaded.
     fn on_overload(&mut self, endpoint_id: EndpointId, classified: &ClassifiedReply) {
         let endpoint = &mut self.endpoints[endpoint_id];
-        let (lane, pause) = (endpoint.lane, endpoint.health.record_overload());
+        let (lane, pause) = (endpoint.lane, endpoint.health.record_overload(self.limits.thresholds));
         self.lanes[lane].pace.slow_down(self.now.elapsed);
         self.report_event(ProviderEventKind::SlowedDown, lane, 0);
         self.pause_or_leave(endpoint_id, pause, &ObstacleKind::Rejected(Box::new(classified.clone())));
@@ -110,7 +110,8 @@ impl Scheduler {
                 }
             },
             Cause::RateLimited => {
-                let pause = classified.meaning.retry_in.unwrap_or(MIN_BACKOFF * 2);
+                let pause =
+                    classified.meaning.retry_in.unwrap_or(self.limits.thresholds.backoff.after_rate_reply());
                 let lane = self.endpoints[endpoint_id].lane;
                 // The endpoint is left if it asks for longer than the run waits. The lane goes on elsewhere.
                 let is_granted = self.limits.retry_policy.permits(Duration::ZERO, pause);
@@ -131,8 +132,8 @@ impl Scheduler {
     /// abandons the endpoint, or pauses it.
     fn record_rejection(&mut self, endpoint_id: EndpointId, classified: &ClassifiedReply) {
         // A run that does not wait does not try again.
-        let max_wait = self.limits.retry_policy.max_wait;
-        let is_impatient = max_wait < MIN_BACKOFF;
+        let (retry_policy, thresholds) = (self.limits.retry_policy, self.limits.thresholds);
+        let is_impatient = !retry_policy.permits(Duration::ZERO, thresholds.backoff.shortest());
         let endpoint = &mut self.endpoints[endpoint_id];
         endpoint.health.record_rejection();
         let lane = endpoint.lane;
@@ -160,7 +161,7 @@ impl Scheduler {
         }
         let obstacle = ObstacleKind::Rejected(Box::new(classified.clone()));
         let health = &self.endpoints[endpoint_id].health;
-        match health.pause_after_rejection(classified, self.limits.thresholds, max_wait) {
+        match health.pause_after_rejection(classified, thresholds, retry_policy) {
             Some(pause) => self.pause_or_leave(endpoint_id, pause, &obstacle),
             None => self.abandon_endpoint(endpoint_id, &obstacle),
         }
@@ -232,7 +233,7 @@ impl Scheduler {
 
     /// Takes all tasks out of the queue of an endpoint.
     pub(super) fn clear_queue(&mut self, endpoint_id: EndpointId) -> Vec<DomainTaskId> {
-        let queue = std::mem::take(&mut self.endpoints[endpoint_id].queue);
+        let queue = self.endpoints[endpoint_id].queue.take();
         let mut waiting = Vec::with_capacity(queue.len());
         for id in queue.iter() {
             if let Some(task) = self.tasks[id].as_mut() {

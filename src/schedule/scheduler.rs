@@ -19,7 +19,6 @@ use super::limits::{
     DAY, DomainTaskId, EndpointId, LaneId, MachineId, ProviderId, RunLimits, SessionId, Timer,
 };
 use super::pacing::{Machine, MachineKey, RunClock};
-use super::queue::EndpointQueue;
 use super::session::{SessionEvent, SessionState};
 use crate::evidence::{NotProbedReason, Tally, Timestamp};
 
@@ -202,7 +201,7 @@ impl Scheduler {
         self.stopping.get_or_insert(unprobed);
         self.release_all_idle();
         for endpoint in &mut self.endpoints {
-            endpoint.queue = EndpointQueue::default();
+            endpoint.queue.clear();
         }
         for id in 0..self.tasks.len() {
             if let Some(task) = self.tasks[id].as_mut() {
@@ -210,6 +209,11 @@ impl Scheduler {
             }
             self.advance(id);
         }
+    }
+
+    /// True if a domain with so many unprobed recipients is large.
+    pub(super) fn is_large(&self, unprobed: usize) -> bool {
+        self.limits.thresholds.large_domain.is_large(unprobed)
     }
 
     pub(super) fn set_time(&mut self, now: Timestamp) {

@@ -40,6 +40,7 @@ struct FileSettings {
     state: Option<PathBuf>,
     #[serde(default, deserialize_with = "duration")]
     max_age: Option<Duration>,
+    confirm: Option<bool>,
     risky_roles: Option<bool>,
     policy: Option<PathBuf>,
 }
@@ -79,6 +80,7 @@ impl From<FileSettings> for SettingsLayer {
             deadline: file.deadline,
             state: file.state,
             max_age: file.max_age,
+            confirm: file.confirm,
             risky_roles: file.risky_roles,
             policy: file.policy,
             ..SettingsLayer::default()

@@ -58,6 +58,8 @@ pub struct SettingsLayer {
     pub max_age: Option<Duration>,
     /// Wait while another run has locked the state.
     pub wait_lock: bool,
+    /// Rejections that stand alone are confirmed by `postmaster`.
+    pub confirm: Option<bool>,
     /// Role accounts are risky.
     pub risky_roles: Option<bool>,
     /// The folder with the user's policy files.
@@ -110,6 +112,7 @@ impl SettingsLayer {
             fresh: self.fresh || lower.fresh,
             max_age: self.max_age.or(lower.max_age),
             wait_lock: self.wait_lock || lower.wait_lock,
+            confirm: self.confirm.or(lower.confirm),
             risky_roles: self.risky_roles.or(lower.risky_roles),
             policy: self.policy.or(lower.policy),
             connections: self.connections.or(lower.connections),

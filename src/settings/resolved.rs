@@ -45,6 +45,8 @@ pub struct Settings {
     pub(crate) state: StateSettings,
     /// Role accounts are risky.
     pub(crate) risky_roles: bool,
+    /// Rejections that stand alone are confirmed by `postmaster`.
+    pub(crate) confirm: bool,
     /// The folder with the user's policy files.
     policy: Option<PathBuf>,
     /// Connections open at the same time, over all providers.
@@ -165,6 +167,7 @@ impl Settings {
             deadline: layer.deadline,
             state,
             risky_roles: layer.risky_roles.unwrap_or(false),
+            confirm: layer.confirm.unwrap_or(false),
             policy: layer.policy,
             connections: layer.connections.unwrap_or(CONNECTIONS),
         })

@@ -19,8 +19,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::list::{DomainId, GeneratedHost, GeneratedList, HostId};
-use crate::policy::{Pace, RateLimits};
-use crate::schedule::MAX_BATCH;
+use crate::policy::{Pace, RateLimits, Thresholds};
 
 /// What a domain or a provider needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -112,7 +111,7 @@ impl BoundLane {
             .div_ceil(session_limits.transactions.into())
             .max(rejected.div_ceil(session_limits.rejections.into()));
         let per_session = probes as f64 / lane.sessions as f64;
-        let batches = (per_session / f64::from(MAX_BATCH)).ceil();
+        let batches = (per_session / f64::from(Thresholds::built_in().batch.recipients)).ceil();
         lane.session = host.latency.mul_f64(4.0 + batches) + host.think.mul_f64(per_session);
         lane.by_recipients = limits.recipients.into();
         lane.by_connections = f64::from(limits.connections) * per_session;

@@ -116,6 +116,11 @@ impl SimulationReport {
         self.setup.egresses
     }
 
+    /// The probes of `postmaster` that confirm rejections; `None` if the run does not send any.
+    pub fn confirming_probes(&self) -> Option<u32> {
+        self.setup.confirm.then_some(self.controls.positive)
+    }
+
     /// Makespan over bound; `None` if recipients wait for a later run, because the bound is for all of them.
     pub fn ratio(&self) -> Option<f64> {
         let Completion { postponed, makespan, .. } = self.completion;

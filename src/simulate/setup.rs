@@ -18,6 +18,8 @@ pub struct SimulationSetup {
     pub pace: Pace,
     /// How long deferred recipients are retried.
     pub max_wait: Duration,
+    /// Rejections that stand alone are confirmed by `postmaster`.
+    pub confirm: bool,
     /// The most connections that are open at the same time.
     pub sockets: usize,
     /// The seed of the random recipients.

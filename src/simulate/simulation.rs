@@ -15,8 +15,7 @@ use super::report::{Completion, SimulationLog, SimulationReport};
 use super::setup::SimulationSetup;
 use crate::address::Domain;
 use crate::evidence::{ClassifiedReply, DomainFacts, ProbeResult, Timestamp};
-use crate::policy::{ReplyRules, Thresholds};
-use crate::probe::RetryPolicy;
+use crate::policy::{ReplyRules, RetryPolicy, Thresholds};
 use crate::schedule::{
     Action, Backlog, ConnectionAction, DomainJob, RunLimits, Scheduler, SessionEvent, SessionId,
     SessionOpening,
@@ -84,9 +83,10 @@ impl<'a> Simulation<'a> {
     fn new(list: Arc<GeneratedList>, setup: &SimulationSetup, log: SimulationLog<'a>) -> Simulation<'a> {
         let limits = RunLimits {
             pace: setup.pace,
-            retry_policy: RetryPolicy { max_wait: setup.max_wait },
+            retry_policy: RetryPolicy::built_in(setup.max_wait),
             sessions: setup.sockets,
             thresholds: Thresholds::built_in(),
+            confirm: setup.confirm,
             egresses: vec![IpFamilies::Both; setup.egresses],
         };
         let now = timestamp(Duration::ZERO);
@@ -104,7 +104,7 @@ impl<'a> Simulation<'a> {
             now: Duration::ZERO,
             next_domain: 0,
             all_routed: false,
-            waiting: WaitingDomains::default(),
+            waiting: WaitingDomains::new(Thresholds::built_in()),
             completion: Completion::default(),
             log,
         }
@@ -285,7 +285,7 @@ fn timestamp(elapsed: Duration) -> Timestamp {
 }
 
 /// What a run keeps on disk: domains that were looked up and wait for their provider, and facts about large ones.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct WaitingDomains {
     backlog: Backlog<DomainId>,
     /// Facts about domains that are submitted in parts, until the last part is.
@@ -293,6 +293,10 @@ struct WaitingDomains {
 }
 
 impl WaitingDomains {
+    fn new(thresholds: &Thresholds) -> WaitingDomains {
+        WaitingDomains { backlog: Backlog::new(thresholds.large_domain), facts: HashMap::new() }
+    }
+
     /// Adds a domain. Returns the key of its provider.
     fn push(&mut self, list: &GeneratedList, id: DomainId) -> Arc<str> {
         let mx_hosts = &list.host(id).mx_hosts;

@@ -16,7 +16,25 @@ fn run(
 ) -> SimulationReport {
     let list = Arc::new(GeneratedList::generate(&mix.mix().unwrap(), rows, 7));
     let max_wait = Duration::from_secs(1800);
-    super::run(&list, &SimulationSetup { egresses, pace, max_wait, sockets: 1000, seed: 7 }, log).unwrap()
+    super::run(
+        &list,
+        &SimulationSetup { egresses, pace, max_wait, confirm: false, sockets: 1000, seed: 7 },
+        log,
+    )
+    .unwrap()
+}
+
+#[test]
+fn confirmation_by_postmaster_costs_few_probes_and_exceeds_no_limit() {
+    let list = Arc::new(GeneratedList::generate(&ShippedMix::B2b.mix().unwrap(), 1500, 7));
+    let max_wait = Duration::from_secs(1800);
+    let setup =
+        SimulationSetup { egresses: 1, pace: Pace::Fast, max_wait, confirm: true, sockets: 1000, seed: 7 };
+    let report = super::run(&list, &setup, None).unwrap();
+    let probes = report.confirming_probes().unwrap();
+    assert!((1..report.probes / 50).contains(&probes.into()), "{probes} of {}", report.probes);
+    assert_eq!(report.violations, receivers::Violations::default());
+    assert_eq!(report.address_violations, receivers::Violations::default());
 }
 
 #[test]

@@ -59,8 +59,13 @@ impl<'a> From<&'a Obstacle> for DecidingReply<'a> {
 }
 
 /// The judgment of this evidence, and the reply that decided if there is one. `now` is the end of the run; the retry of a
-/// recipient without any reply is counted from it.
-pub fn decide(evidence: &Evidence, now: SystemTime) -> (Judgment, Option<DecidingReply<'_>>) {
+/// recipient without any reply is counted from it. `later_run` is how long after its reply a row that stays unknown is due again
+/// where the server named no time; `None` where waiting alone changes nothing.
+pub fn decide(
+    evidence: &Evidence,
+    now: SystemTime,
+    later_run: impl Fn(Retry) -> Option<Duration>,
+) -> (Judgment, Option<DecidingReply<'_>>) {
     let decision = by_status(evidence)
         .or_else(|| by_route(evidence.route.as_ref()))
         .or_else(|| by_replies(evidence).filter(Decision::is_definite))
@@ -69,7 +74,7 @@ pub fn decide(evidence: &Evidence, now: SystemTime) -> (Judgment, Option<Decidin
         .or_else(|| by_acceptance(evidence))
         .unwrap_or_else(|| when_nothing_known(&evidence.mailbox));
     let deciding = decision.deciding.clone();
-    (decision.judgment(now), deciding)
+    (decision.judgment(now, later_run), deciding)
 }
 
 /// The id of the rule that decided. Most rows of a list get a static one, which allocates nothing.
@@ -140,27 +145,15 @@ impl<'a> Decision<'a> {
         self.reason.verdict() == Verdict::Unknown && reply.is_some_and(|reply| !reply.is_permanent())
     }
 
-    fn judgment(self, now: SystemTime) -> Judgment {
+    fn judgment(self, now: SystemTime, later_run: impl Fn(Retry) -> Option<Duration>) -> Judgment {
         let unknown = self.reason.verdict() == Verdict::Unknown;
-        let wait = self.wait.or_else(|| default_wait(self.reason.retry())).filter(|_| unknown);
+        let wait = self.wait.or_else(|| later_run(self.reason.retry())).filter(|_| unknown);
         Judgment {
             reason: self.reason,
             rule: self.rule.into(),
             confidence: self.confidence,
             retry_after: wait.map(|wait| self.deciding.as_ref().map_or(now, |deciding| deciding.at) + wait),
         }
-    }
-}
-
-/// How long to wait where the server named no time; `None` where waiting alone changes nothing.
-fn default_wait(retry: Retry) -> Option<Duration> {
-    const MINUTE: u64 = 60;
-    match retry {
-        Retry::No | Retry::AfterDelisting | Retry::AfterRepair | Retry::Days => None,
-        Retry::WithTls | Retry::OtherMxHost => Some(Duration::ZERO),
-        Retry::AsRequested => Some(Duration::from_secs(15 * MINUTE)),
-        Retry::Once | Retry::Later | Retry::Slower | Retry::Hour => Some(Duration::from_secs(60 * MINUTE)),
-        Retry::Day => Some(Duration::from_secs(24 * 60 * MINUTE)),
     }
 }
 
@@ -251,7 +244,7 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
             (Finding::ProviderAnomaly.into(), Confidence::Inferred)
         }
         // No acceptance came after it in its session.
-        Verdict::Undeliverable if may_condemn && is_unproven(&mailbox.positive_control) => {
+        Verdict::Undeliverable | Verdict::Risky if may_condemn && is_unproven(&mailbox.positive_control) => {
             (reason, Confidence::Inferred)
         }
         Verdict::Undeliverable if may_condemn => (reason, confidence),

@@ -13,9 +13,6 @@ use crate::evidence::{
 };
 use crate::reason::{Cause, Verdict};
 
-/// After so many revoked controls at an MX host no other one is sent there.
-const MAX_REVOKED: u8 = 2;
-
 impl DomainProbe {
     /// Goes on to the next MX host with the recipients that need it.
     pub(crate) fn advance(&mut self, now: Timestamp) {
@@ -45,6 +42,7 @@ impl DomainProbe {
             } else if self.was_probed_here(index) {
                 self.apply_reply(index, RecipientState::Accepted, now);
                 self.reopen(index);
+                self.note_unproven(index);
             } else {
                 self.ready.push_back(index);
             }
@@ -94,9 +92,9 @@ impl DomainProbe {
         self.facts.accepted.take()
     }
 
-    /// True if the current MX host clearly rejected a random recipient of the domain, perhaps in an earlier run.
-    pub(crate) fn rejects_control(&self) -> bool {
-        self.here.catch_all == CatchAll::No(NotCatchAllProof::Control)
+    /// True if the current MX host clearly rejected a recipient of the domain, perhaps a random one in an earlier run.
+    pub(crate) fn has_clear_rejection(&self) -> bool {
+        self.here.catch_all == CatchAll::No(NotCatchAllProof::Control) || self.here.clear_rejections > 0
     }
 
     /// Drops what rejections by this MX host proved: it was rejecting us, which is no fact about the domain.
@@ -110,7 +108,7 @@ impl DomainProbe {
         if matches!(self.here.catch_all, CatchAll::No(_)) || self.here.rejected_unclearly {
             (self.here.catch_all, self.here.rejected_unclearly) = (CatchAll::NotTested, false);
             self.here.revoked_controls += 1;
-            if self.here.revoked_controls >= MAX_REVOKED {
+            if self.here.revoked_controls >= self.retry_policy.tries().revoked_controls {
                 let (mx_host, kind) = (mx_host.clone(), why.clone());
                 self.here.catch_all = CatchAll::Failed(Arc::new(Obstacle { mx_host, at: now.wall, kind }));
                 self.here.stop_controls();

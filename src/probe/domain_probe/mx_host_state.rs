@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::address::{Address, Domain};
 use crate::evidence::{CatchAll, Deferral, MxHostFacts, PositiveControl, Timestamp};
-use crate::probe::retry_policy::due;
+use crate::probe::retry_time::due;
 
 /// The state of the current MX host.
 #[derive(Debug, Default)]

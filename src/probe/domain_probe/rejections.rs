@@ -6,10 +6,8 @@
 use super::{DomainProbe, RecipientState};
 use crate::address::Address;
 use crate::evidence::{CatchAll, ObstacleKind, PositiveControl, RecipientKind, Timestamp};
+use crate::probe::control;
 use crate::reason::{Cause, Confidence};
-
-/// From so many rejections on whose session ended without a control, a recipient counts as the cause of that.
-const MAX_UNCONTROLLED: u8 = 4;
 
 impl DomainProbe {
     /// Marks the newest rejection of a listed recipient as one that may be revoked. False if its newest reply leaves
@@ -42,6 +40,21 @@ impl DomainProbe {
         }
     }
 
+    /// Marks a rejection by which an earlier part of the run knows the recipient: whether an acceptance came after it in its
+    /// session is not stored.
+    pub(super) fn note_unproven(&mut self, index: u32) {
+        let recipient = &mut self.recipients[index as usize];
+        let is_closed = matches!(recipient.state, RecipientState::Closed | RecipientState::Undecided);
+        let last = recipient.mailbox.as_deref().and_then(|mailbox| mailbox.attempts.last());
+        if self.strategy.hosts_may_turn
+            && is_closed
+            && last.is_some_and(|last| last.classified.reply.is_permanent())
+        {
+            recipient.is_unproven = true;
+            recipient.mailbox().positive_control = PositiveControl::Inconclusive;
+        }
+    }
+
     /// Revokes a rejection: its reply is dropped, and the recipient is probed again. If the server rejected the control as
     /// well (`has_turned`), the recipient is left to the next MX host the second time. If there only was no control, because
     /// the server deferred it or ended the session, that says nothing about the recipient, which is probed a few times more.
@@ -57,7 +70,8 @@ impl DomainProbe {
             return;
         }
         recipient.uncontrolled += u8::from(!has_turned);
-        let is_free = !has_turned && recipient.uncontrolled < MAX_UNCONTROLLED;
+        let is_free =
+            !has_turned && recipient.uncontrolled < self.retry_policy.tries().uncontrolled_rejections;
         self.unsettled -= 1;
         self.undo_rejection(index);
         self.in_flight += 1;
@@ -70,7 +84,7 @@ impl DomainProbe {
     }
 
     /// Probes those recipients again that were rejected before the MX host accepted any: now a control is possible.
-    pub(super) fn reopen_unproven(&mut self) {
+    pub(crate) fn reopen_unproven(&mut self) {
         let unproven = |recipient: &super::RecipientProbe| {
             recipient.is_unproven
                 && matches!(recipient.state, RecipientState::Closed | RecipientState::Undecided)
@@ -96,6 +110,22 @@ impl DomainProbe {
     pub(crate) fn take_reopened(&mut self) -> Vec<Address> {
         let reopened = std::mem::take(&mut self.reopened);
         reopened.into_iter().map(|index| self.recipients[index as usize].address.clone()).collect()
+    }
+
+    /// The address of `postmaster`; `None` for a domain name that is too long for it.
+    pub(crate) fn postmaster(&self) -> Option<Address> {
+        control::postmaster(&self.domain)
+    }
+
+    /// True if `postmaster` was not probed in this run, and is no listed recipient, whose own reply says as much.
+    pub(crate) fn may_probe_postmaster(&self) -> bool {
+        let address = if self.facts.postmaster_was_probed { None } else { self.postmaster() };
+        address.is_some_and(|address| self.recipients.iter().all(|recipient| recipient.address != address))
+    }
+
+    /// Notes that `postmaster` is probed.
+    pub(crate) fn note_postmaster(&mut self) {
+        self.facts.postmaster_was_probed = true;
     }
 
     /// Drops the newest reply of a rejected recipient, and what it showed.

@@ -12,11 +12,8 @@ use crate::evidence::{
     ObstacleKind, PositiveControl, RecipientKind, Timestamp,
 };
 use crate::policy::comparable_text;
-use crate::probe::retry_policy::{due, waited};
+use crate::probe::retry_time::{due, waited};
 use crate::reason::{Cause, Confidence, Finding, Verdict};
-
-/// After so many sessions that ended during a probe, the probe is given up.
-const MAX_DROPS: u8 = 2;
 
 impl DomainProbe {
     /// Applies the reply to a probe that [`DomainProbe::next_probes`] returned.
@@ -120,7 +117,7 @@ impl DomainProbe {
             }
         };
         *drops = drops.saturating_add(1);
-        let is_last = *drops >= MAX_DROPS;
+        let is_last = *drops >= self.retry_policy.tries().drops;
         let Some(mx_host) = self.mx_hosts.front().cloned().filter(|_| is_last) else {
             self.on_unanswered(kind);
             return false;
@@ -204,8 +201,8 @@ impl DomainProbe {
                     None => RecipientState::Closed,
                 }
             }
-            // Probed once more over TLS, which the scheduler turns on; a second reply of this kind is final.
-            Cause::TlsRequired if tries == 1 => {
+            // Probed again over TLS, which the scheduler turns on.
+            Cause::TlsRequired if tries < self.retry_policy.tries().tls => {
                 self.ready.push_back(index);
                 RecipientState::Open
             }
@@ -247,7 +244,7 @@ impl DomainProbe {
             }
             ControlOutcome::Unclear => {
                 self.here.unclear_replies += 1;
-                if self.here.unclear_replies < 2 {
+                if self.here.unclear_replies < self.retry_policy.tries().unclear_controls {
                     self.here.control_state = ControlState::NotSent;
                 } else {
                     self.finish_control(CatchAll::Unclear);
@@ -268,7 +265,7 @@ impl DomainProbe {
                 self.here.deferral = Some(Deferral { times: tries, since, until: now.wall + wait });
                 self.here.control_state = ControlState::Waiting(now.elapsed + wait);
             }
-            None if meaning.cause == Cause::TlsRequired && tries == 1 => {
+            None if meaning.cause == Cause::TlsRequired && tries < self.retry_policy.tries().tls => {
                 self.here.control_state = ControlState::NotSent;
             }
             None => {

@@ -14,10 +14,6 @@ use crate::probe::control;
 #[cfg(doc)]
 use crate::probe::control::ControlPlan;
 
-/// A due retry of the random recipient goes after the remaining listed recipients only if at most so many remain. Behind
-/// more, its proof would come too late.
-const MAX_BEFORE_CONTROL_RETRY: usize = 10;
-
 impl DomainProbe {
     /// Up to `at_most` probes that may be sent now, in one transaction. They are in flight until [`DomainProbe::on_reply`] or
     /// [`DomainProbe::on_unanswered`]. `socket_bound`: sockets are scarce, so an extra probe is worth a saved round trip.
@@ -126,7 +122,8 @@ impl DomainProbe {
             ControlState::NotSent => self.control_is_due_last(false),
             ControlState::Waiting(due) => {
                 due <= now.elapsed
-                    && (self.ready.len() > MAX_BEFORE_CONTROL_RETRY || self.control_is_due_last(together))
+                    && (self.ready.len() > self.strategy.before_control_retry
+                        || self.control_is_due_last(together))
             }
             ControlState::InFlight | ControlState::Done => false,
         };

@@ -5,8 +5,8 @@ use std::time::UNIX_EPOCH;
 use fastrand::Rng;
 
 use super::*;
-use crate::evidence::{Attempt, ClassifiedReply, NotCatchAllProof};
-use crate::policy::{ReplyContext, ReplyRules};
+use crate::evidence::{Attempt, ClassifiedReply, NotCatchAllProof, PositiveControl};
+use crate::policy::{ReplyContext, ReplyRules, RetryPolicy};
 use crate::smtp::{Reply, Stage};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -43,8 +43,9 @@ fn domain_probe_with(
     facts: DomainFacts,
     now: Timestamp,
 ) -> DomainProbe {
-    let strategy = ProbeStrategy { control_plan, rejections_needed };
-    let retry_policy = RetryPolicy { max_wait: 30 * MINUTE };
+    let strategy =
+        ProbeStrategy { control_plan, rejections_needed, hosts_may_turn: false, before_control_retry: 10 };
+    let retry_policy = RetryPolicy::built_in(30 * MINUTE);
     let domain = Domain::parse("acme.example").unwrap();
     DomainProbe::new(domain, [host()], listed, facts, strategy, retry_policy, now)
 }
@@ -259,4 +260,31 @@ fn where_sockets_are_scarce_the_random_recipient_goes_along_with_the_only_listed
     let probed = domain_probe.next_probes(at(MINUTE), 10, true, &mut Rng::with_seed(1));
     assert!(matches!(probed[..], [(RecipientKind::Listed(0), _), (RecipientKind::Random, _)]));
     assert!(domain_probe.is_next_batch_last());
+}
+
+#[test]
+fn a_rejection_of_an_interrupted_run_is_unproven_until_its_host_accepts_a_recipient() {
+    let mut first = domain_probe(listed(&["ann"]), DomainFacts::default(), at(MINUTE));
+    answer(&mut first, at(MINUTE), |_| UNKNOWN);
+    let (_, results) = first.finish(None);
+    let rejected = Recipient { earlier: results[0].mailbox.attempts.clone(), ..listed(&["ann"]).remove(0) };
+    let control_plan = ControlPlan { after: 1, together: false };
+    for (hosts_may_turn, control) in
+        [(true, PositiveControl::Inconclusive), (false, PositiveControl::NotSent)]
+    {
+        let strategy =
+            ProbeStrategy { control_plan, rejections_needed: 2, hosts_may_turn, before_control_retry: 10 };
+        let retry_policy = RetryPolicy::built_in(30 * MINUTE);
+        let new = |recipients: Vec<Recipient>| {
+            let domain = Domain::parse("acme.example").unwrap();
+            let facts = DomainFacts::default();
+            DomainProbe::new(domain, [host()], recipients, facts, strategy, retry_policy, at(2 * MINUTE))
+        };
+        let mut alone = new(vec![rejected.clone()]);
+        assert_eq!(answer(&mut alone, at(2 * MINUTE), |_| ACCEPTED), []);
+        assert_eq!(alone.finish(None).1[0].mailbox.positive_control, control);
+        let mut beside = new(vec![rejected.clone(), listed(&["ann", "bob"]).remove(1)]);
+        let probed = answer(&mut beside, at(2 * MINUTE), honest);
+        assert_eq!(probed.contains(&RecipientKind::Listed(0)), hosts_may_turn, "{probed:?}");
+    }
 }

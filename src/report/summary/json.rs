@@ -78,7 +78,7 @@ impl Summary {
             "ended": at(self.ended),
             "headline": { "decision": outlook.headline.decision.word(), "because": outlook.headline.because },
             "expected_bounces": expected_bounces(self, &outlook),
-            "unconfirmed": self.tally.unconfirmed(),
+            "undeliverable_not_confirmed": self.tally.unconfirmed(),
             "providers": outlook.providers.iter().map(provider).collect::<Vec<_>>(),
             "rejections": outlook.rejections.as_ref().map(scope),
             "ask_again": ask_again(&outlook.again),

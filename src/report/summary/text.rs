@@ -188,15 +188,16 @@ impl TextWriter<'_> {
     }
 
     fn sums(&self, out: &mut String) -> Result {
+        let unconfirmed = self.summary.tally.unconfirmed();
+        if unconfirmed > 0 {
+            let text = "undeliverable, not confirmed: not in the suppression list";
+            writeln!(out, "{unconfirmed:>9}  {}", self.style.wrap(text, 11))?;
+        }
         writeln!(out, "{}", self.style.wrap(&self.summary.sum(), 2))?;
         let counts = &self.summary.counts;
         if counts.further_addresses > 0 {
             let n = counts.further_addresses;
             self.line(out, &format!("extra addresses {n}, each beside another in its cell and not checked; `--split-cells` makes rows of them"))?;
-        }
-        let unconfirmed = self.summary.tally.unconfirmed();
-        if unconfirmed > 0 {
-            self.line(out, &format!("undeliverable, not confirmed: {unconfirmed}, not in suppression"))?;
         }
         Ok(())
     }

@@ -54,6 +54,7 @@ fn job(network: Network, policy: Policy, sessions: usize) -> ProbeJob {
         dns_only: false,
         pace: Pace::Fast,
         max_wait: Duration::ZERO,
+        confirm: false,
         max_duration: None,
         deadline: None,
         sessions,

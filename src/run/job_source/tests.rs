@@ -1,11 +1,11 @@
 //! Jobs for the parts of a domain, from the egress that was used before, and with a route that has not expired.
 
 use std::collections::HashMap;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::evidence::{Attempt, ClassifiedReply, MxHostFacts, RecipientKind, RecordedReply, Tally};
-use crate::policy::ReplyCache;
+use crate::policy::{ReplyCache, Thresholds};
 use crate::route::{MxHost, Route};
 use crate::smtp::{EgressPath, Reply, Stage};
 use crate::state::{RouteTimes, RunKey};
@@ -60,7 +60,13 @@ fn a_part_of_a_domain_gets_the_facts_of_earlier_parts_until_they_are_revoked() {
     let now = UNIX_EPOCH + Duration::from_secs(86_400);
     let (mut state, run, domain, route, host) = begin(now);
     let egresses = two_egresses(&mut state);
-    let mut jobs = JobSource::new(run, FreshnessPolicy::nothing(), Duration::ZERO, egresses);
+    let mut jobs = JobSource::new(
+        run,
+        FreshnessPolicy::nothing(),
+        RetryPolicy::built_in(Duration::ZERO),
+        Thresholds::built_in().large_domain,
+        egresses,
+    );
     let policy = Policy::built_in();
     let lane = enqueue_next(&mut jobs, &mut state, route);
     let known = |jobs: &mut JobSource| {
@@ -81,7 +87,13 @@ fn a_domain_whose_route_expired_while_it_waited_is_looked_up_again_and_nothing_i
     let now = UNIX_EPOCH + Duration::from_secs(86_400);
     let (mut state, run, domain, route, _) = begin(now);
     let egresses = two_egresses(&mut state);
-    let mut jobs = JobSource::new(run, FreshnessPolicy::nothing(), Duration::ZERO, egresses);
+    let mut jobs = JobSource::new(
+        run,
+        FreshnessPolicy::nothing(),
+        RetryPolicy::built_in(Duration::ZERO),
+        Thresholds::built_in().large_domain,
+        egresses,
+    );
     let policy = Policy::built_in();
     let lane = enqueue_next(&mut jobs, &mut state, route.clone());
     assert!(jobs.next_domain(&mut state).unwrap().is_none());
@@ -133,8 +145,14 @@ fn a_resumed_run_retries_a_deferred_recipient_from_its_egress() {
     }
 
     let resumed = state.begin(&RunKey::default(), Duration::MAX, now, Duration::MAX).unwrap();
-    let max_wait = Duration::from_secs(3600);
-    let mut jobs = JobSource::new(resumed, FreshnessPolicy::nothing(), max_wait, egresses);
+    let retry_policy = RetryPolicy::built_in(Duration::from_secs(3600));
+    let mut jobs = JobSource::new(
+        resumed,
+        FreshnessPolicy::nothing(),
+        retry_policy,
+        Thresholds::built_in().large_domain,
+        egresses,
+    );
     let policy = Policy::built_in();
     let lane = enqueue_next(&mut jobs, &mut state, route);
     let mut submitted = 0;

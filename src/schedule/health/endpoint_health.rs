@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use crate::evidence::{ClassifiedReply, ObstacleKind};
-use crate::policy::Thresholds;
-use crate::probe::RetryPolicy;
+use crate::policy::{RetryPolicy, Thresholds};
 use crate::reason::Finding;
-use crate::schedule::limits::MIN_BACKOFF;
 
 /// The health of one endpoint.
 #[derive(Debug, Default)]
@@ -63,13 +61,10 @@ impl EndpointHealth {
     }
 
     /// Counts a session in which the server is overloaded. Returns the pause that follows: none the first time, because a
-    /// lower rate may be enough; then each is twice as long as the one before.
-    pub(in crate::schedule) fn record_overload(&mut self) -> Duration {
+    /// lower rate may be enough; then each is longer than the one before.
+    pub(in crate::schedule) fn record_overload(&mut self, thresholds: &Thresholds) -> Duration {
         self.overloads += 1;
-        match self.overloads.checked_sub(2) {
-            None => Duration::ZERO,
-            Some(doublings) => MIN_BACKOFF.saturating_mul(2u32.saturating_pow(doublings)),
-        }
+        thresholds.backoff.after_overloads(self.overloads)
     }
 
     /// Pauses the endpoint. False if the pause would end later than the run waits after the trouble began.
@@ -98,16 +93,17 @@ impl EndpointHealth {
         &self,
         classified: &ClassifiedReply,
         thresholds: &Thresholds,
-        max_wait: Duration,
+        retry_policy: RetryPolicy,
     ) -> Option<Duration> {
         let rejections = self.consecutive_rejections;
-        let by_count = MIN_BACKOFF * 4u32.saturating_pow(rejections.saturating_sub(1));
+        let by_count = thresholds.backoff.after(rejections.saturating_sub(1));
         let pause = classified.meaning.retry_in.unwrap_or(by_count);
-        let is_enough = max_wait < MIN_BACKOFF || rejections >= thresholds.breaker.sessions;
+        let is_impatient = !retry_policy.permits(Duration::ZERO, thresholds.backoff.shortest());
+        let is_enough = is_impatient || rejections >= thresholds.breaker.sessions;
         (!is_enough).then_some(pause)
     }
 
-    /// Counts a session that broke before the server replied to a probe. Each pause is four times as long as the one
+    /// Counts a session that broke before the server replied to a probe. Each pause is longer than the one
     /// before; `None` if the endpoint is to be abandoned, after too many or if no connection is possible.
     pub(in crate::schedule) fn record_failure(
         &mut self,
@@ -119,7 +115,7 @@ impl EndpointHealth {
             Finding::Timeout => thresholds.broken_connections.timed_out_sessions,
             _ => thresholds.broken_connections.sessions,
         };
-        let pause = MIN_BACKOFF * 4u32.saturating_pow(self.consecutive_failures);
+        let pause = thresholds.backoff.after(self.consecutive_failures);
         self.consecutive_failures += 1;
         self.last_failure = Some(finding);
         (self.consecutive_failures < enough).then_some(pause)
@@ -131,10 +127,10 @@ impl EndpointHealth {
         self.consecutive_failures = self.consecutive_failures.max(1);
     }
 
-    /// Counts a session in which the server rejected every recipient. Each pause is four times as long as the one before;
+    /// Counts a session in which the server rejected every recipient. Each pause is longer than the one before;
     /// `None` if the endpoint is to be abandoned.
     pub(in crate::schedule) fn record_turn(&mut self, thresholds: &Thresholds) -> Option<Duration> {
-        let pause = MIN_BACKOFF * 4u32.saturating_pow(self.turned);
+        let pause = thresholds.backoff.after(self.turned);
         self.turned += 1;
         (self.turned < thresholds.breaker.sessions).then_some(pause)
     }
@@ -192,7 +188,7 @@ mod tests {
 
     #[test]
     fn pauses_end_within_the_patience_of_the_run_from_the_first_trouble_on() {
-        let retry_policy = RetryPolicy { max_wait: HOUR };
+        let retry_policy = RetryPolicy::built_in(HOUR);
         let mut health = EndpointHealth::default();
         assert!(!health.pause(HOUR * 2, retry_policy, Duration::ZERO));
         assert!(health.pause(HOUR / 2, retry_policy, Duration::ZERO));
@@ -205,8 +201,10 @@ mod tests {
     #[test]
     fn an_overload_pauses_from_the_second_time_on_and_longer_each_time() {
         let mut health = EndpointHealth::default();
-        let pauses = [(); 4].map(|()| health.record_overload());
-        assert_eq!(pauses, [Duration::ZERO, MIN_BACKOFF, MIN_BACKOFF * 2, MIN_BACKOFF * 4]);
+        let thresholds = Thresholds::built_in();
+        let pauses = [(); 4].map(|()| health.record_overload(thresholds));
+        let first = thresholds.backoff.shortest();
+        assert_eq!(pauses, [Duration::ZERO, first, first * 2, first * 4]);
         assert!(!health.has_nothing_to_remember(HOUR));
     }
 }

@@ -6,12 +6,9 @@
 use std::time::Duration;
 
 use super::rate::{Pacer, RunClock};
-use crate::policy::{Pace, Provider, RampThresholds, RateLimits, SessionLimits, Thresholds};
-use crate::schedule::limits::MAX_BATCH;
-
-/// Expected probes in a session for each rejection that the session may have. A guess, which only decides how many
-/// sessions are open at the same time.
-const PROBES_PER_REJECTION: u32 = 2;
+use crate::policy::{
+    BacklogThresholds, BatchThresholds, Pace, Provider, RampThresholds, RateLimits, SessionLimits, Thresholds,
+};
 
 /// The pace of one lane.
 #[derive(Debug)]
@@ -45,6 +42,8 @@ pub(in crate::schedule) struct LanePace {
     /// Nothing starts before this time of the run.
     paused_until: Duration,
     ramp: RampThresholds,
+    batch: BatchThresholds,
+    memory: BacklogThresholds,
 }
 
 impl LanePace {
@@ -55,14 +54,14 @@ impl LanePace {
         thresholds: &Thresholds,
         clock: &RunClock,
     ) -> LanePace {
-        let ramp = thresholds.ramp;
+        let Thresholds { ramp, batch, backlog, .. } = *thresholds;
         let rate_limits = provider.limits(pace);
         let (rate, max_open) = match pace {
             Pace::Fast => (rate_limits.recipients, rate_limits.open),
             Pace::Gentle | Pace::Normal => (rate_limits.recipients.min(ramp.recipients_per_minute), 1),
         };
         // A batch has no more recipients than a session may have rejections.
-        let max_burst = provider.session_limits.rejections.min(MAX_BATCH);
+        let max_burst = provider.session_limits.rejections.min(batch.recipients);
         LanePace {
             max_burst,
             recipients: Pacer::new(rate, max_burst, clock),
@@ -77,9 +76,11 @@ impl LanePace {
             in_flight: 0,
             max_open,
             clean_replies: 0,
-            max_batch: MAX_BATCH,
+            max_batch: batch.recipients,
             paused_until: Duration::ZERO,
             ramp,
+            batch,
+            memory: backlog,
         }
     }
 
@@ -128,7 +129,8 @@ impl LanePace {
 
     /// The probes that a session at most gets on average, as far as one batch holds them.
     pub(in crate::schedule) fn probes_per_session(&self) -> u32 {
-        self.session_limits.rejections.saturating_mul(PROBES_PER_REJECTION).min(MAX_BATCH)
+        let BatchThresholds { recipients, probes_per_rejection } = self.batch;
+        self.session_limits.rejections.saturating_mul(probes_per_rejection).min(recipients)
     }
 
     /// Counts a session that is being opened.
@@ -183,29 +185,30 @@ impl LanePace {
         self.paused_until
     }
 
-    /// Counts a recipient that was accepted or clearly rejected, and ramps up after enough of them: one more connection,
-    /// half as much rate again.
+    /// Counts a recipient that was accepted or clearly rejected, and ramps up after enough of them: one more connection, a
+    /// higher rate.
     pub(in crate::schedule) fn record_success(&mut self) {
         self.clean_replies += 1;
         if self.clean_replies.is_multiple_of(self.ramp.clean_answers.max(1)) {
             self.max_open = (self.max_open + 1).min(self.rate_limits.open);
-            let rate = self.recipients.per_minute().saturating_mul(3) / 2;
+            let rate = self.ramp.faster(self.recipients.per_minute());
             self.recipients.change(rate.min(self.rate_limits.recipients), self.max_burst);
         }
     }
 
-    /// Backs off after a reply about our rate or about the load of the server: half the rate, one connection, batches of half the size, and a pause.
+    /// Backs off after a reply about our rate or about the load of the server: a lower rate, one connection, smaller batches, and
+    /// a pause.
     pub(in crate::schedule) fn slow_down(&mut self, until: Duration) {
         self.clean_replies = 0;
         self.max_open = 1;
-        self.halve_batches();
-        self.recipients.change(self.recipients.per_minute() / 2, self.max_burst);
+        self.shrink_batches();
+        self.recipients.change(self.ramp.slower(self.recipients.per_minute()), self.max_burst);
         self.paused_until = self.paused_until.max(until);
     }
 
-    /// Halves the batches.
-    pub(in crate::schedule) fn halve_batches(&mut self) {
-        self.max_batch = (self.max_batch / 2).max(1);
+    /// Shrinks the batches.
+    pub(in crate::schedule) fn shrink_batches(&mut self) {
+        self.max_batch = self.ramp.slower(self.max_batch).max(1);
     }
 
     /// What a session may do.
@@ -240,25 +243,21 @@ impl LanePace {
         self.session_limits.transactions = self.session_limits.transactions.min(max);
     }
 
-    /// The recipients that keep the lane busy for ten seconds, at least 200. More would only cost memory, and would
-    /// let the first domains use up the backlog, so that the next ones could not be probed beside them. Less would
-    /// leave too little for each of many endpoints.
+    /// The recipients that the lane should have in its backlog.
     pub(in crate::schedule) fn target_backlog(&self) -> usize {
-        (self.rate_limits.recipients / 6).max(200) as usize
+        self.memory.target(self.rate_limits.recipients)
     }
 
-    /// The recipients of this backlog that are more than five seconds of work.
+    /// The recipients of this backlog beyond the low-water mark.
     pub(in crate::schedule) fn above_low_water(&self, backlog: usize) -> usize {
-        /// The low-water mark is what the rate allows in this part of a minute.
-        const PART: u32 = 12;
-        backlog.saturating_sub((self.rate_limits.recipients / PART) as usize)
+        backlog.saturating_sub(self.memory.low_water(self.rate_limits.recipients))
     }
 
     /// True if sessions are used up faster than new ones may be opened. Then another one is opened whenever that is
     /// allowed.
     pub(in crate::schedule) fn is_session_bound(&self) -> bool {
         self.recipients.per_minute()
-            > self.connections.per_minute() * self.session_limits.rejections * PROBES_PER_REJECTION
+            > self.connections.per_minute() * self.session_limits.rejections * self.batch.probes_per_rejection
     }
 
     /// The limits of each machine of the lane, where other providers may share them.
@@ -287,7 +286,7 @@ impl LanePace {
         session_limits: SessionLimits,
         now: Duration,
     ) -> bool {
-        self.max_batch == MAX_BATCH
+        self.max_batch == self.batch.recipients
             && self.max_probes == u32::MAX
             && self.session_limits == session_limits
             && self.paused_until <= now

@@ -47,11 +47,13 @@ pub(in crate::schedule) struct Machine {
 }
 
 impl Machine {
-    /// A machine that was not connected to yet. `max_burst`: the most recipients in a batch.
+    /// A machine that was not connected to yet. `max_burst`: the most recipients in a batch. `remembered`: see
+    /// [`UnknownUsage::new`].
     pub(in crate::schedule) fn new(
         key: MachineKey,
         limits: RateLimits,
         max_burst: u32,
+        remembered: u32,
         clock: &RunClock,
     ) -> Machine {
         Machine {
@@ -62,7 +64,7 @@ impl Machine {
             open: 0,
             in_flight: 0,
             endpoints: 0,
-            unknown: UnknownUsage::new((limits.unknown_per_hour, limits.unknown_per_day)),
+            unknown: UnknownUsage::new((limits.unknown_per_hour, limits.unknown_per_day), remembered),
             paused_until: Duration::ZERO,
             waiting: VecDeque::new(),
             awaiting_replies: BTreeSet::new(),
@@ -143,7 +145,7 @@ mod tests {
             unknown_per_hour: None,
             unknown_per_day: None,
         };
-        let mut machine = Machine::new((0, [192, 0, 2, 1].into()), limits, 4, &clock);
+        let mut machine = Machine::new((0, [192, 0, 2, 1].into()), limits, 4, 10, &clock);
         let now = Duration::ZERO;
         assert_eq!(machine.connection_wait(now), Some(now));
         machine.open += 1;

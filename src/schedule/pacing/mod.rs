@@ -3,7 +3,7 @@
 //! 1. A lane opens no more connections and probes no more recipients in any minute than its provider's rates allow.
 //! 2. It has at most so many connections open as its ramp has reached. It starts with one, unless the run is fast.
 //! 3. It ramps up after enough recipients that were accepted or clearly rejected: one more connection, half as much rate
-//!    again.
+//!    again (`thresholds.toml`, `ramp`).
 //! 4. After a reply about our rate, or about the load of the server, it has half the rate, one connection and batches of half the size, and pauses.
 //! 5. Unknown recipients, listed or random, count against the provider's hourly and daily limits, those of earlier
 //!    runs too. What is in flight counts as unknown until its reply is there.

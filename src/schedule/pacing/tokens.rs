@@ -33,7 +33,8 @@ impl Scheduler {
         let id = if let Some(&id) = self.machine_ids.get(&key) {
             id
         } else {
-            let mut new = Machine::new(key, limits, lane.pace.max_burst(), &self.clock);
+            let remembered = self.limits.thresholds.discard.unknown_in_run;
+            let mut new = Machine::new(key, limits, lane.pace.max_burst(), remembered, &self.clock);
             let earlier = self.earlier_at_machine.remove(&key).unwrap_or_default();
             new.unknown.seed(earlier, self.now.elapsed);
             let id = insert_slot(&mut self.machines, &mut self.free_slots.machines, new);
@@ -200,6 +201,14 @@ impl Scheduler {
         let endpoint = &self.endpoints[endpoint];
         let of_machine = endpoint.machine.map(|machine| self.machines[machine].unknown_left(now));
         self.lanes[endpoint.lane].unknown_left(now).min(of_machine.unwrap_or(u32::MAX))
+    }
+
+    /// Unknown recipients of this run at the lane of an endpoint, or at its machine if those are more: a machine counts those of
+    /// all lanes, and remembers them when its lanes are evicted.
+    pub(in crate::schedule) fn unknown_in_run(&self, endpoint: EndpointId) -> u32 {
+        let endpoint = &self.endpoints[endpoint];
+        let of_machine = endpoint.machine.map_or(0, |machine| self.machines[machine].unknown.in_run());
+        self.lanes[endpoint.lane].unknown.in_run().max(of_machine)
     }
 
     /// The time of the run from which the limits of unknown recipients allow another one; `None` if that depends on

@@ -13,6 +13,8 @@ use crate::schedule::limits::{DAY, HOUR};
 pub(in crate::schedule) struct UnknownUsage {
     /// The limits that the provider has, each with its span.
     limits: Vec<(Duration, usize)>,
+    /// How many unknown recipients are remembered if there is no limit.
+    remembered: usize,
     /// Unknown recipients within the last day, earlier runs included, each by the time of the run when it is a day ago.
     expiry: VecDeque<Duration>,
     /// Unknown recipients in this run and within the hour before it.
@@ -20,11 +22,15 @@ pub(in crate::schedule) struct UnknownUsage {
 }
 
 impl UnknownUsage {
-    /// The usage of a lane with these limits, where it has any, and no unknown recipient so far.
-    pub(in crate::schedule) fn new((per_hour, per_day): (Option<u32>, Option<u32>)) -> UnknownUsage {
+    /// The usage of a lane with these limits, where it has any, and no unknown recipient so far. Without limits it still
+    /// remembers so many: a host that saw them may accept and discard, also when its lane was evicted meanwhile.
+    pub(in crate::schedule) fn new(
+        (per_hour, per_day): (Option<u32>, Option<u32>),
+        remembered: u32,
+    ) -> UnknownUsage {
         let limits = [(HOUR, per_hour), (DAY, per_day)];
         let limits = limits.into_iter().filter_map(|(span, limit)| Some((span, limit? as usize))).collect();
-        UnknownUsage { limits, expiry: VecDeque::new(), in_run: 0 }
+        UnknownUsage { limits, remembered: remembered as usize, expiry: VecDeque::new(), in_run: 0 }
     }
 
     /// Unknown recipients in this run and within the hour before it.
@@ -35,11 +41,9 @@ impl UnknownUsage {
     /// Counts an unknown recipient, of the list or random, against the hourly and daily limits.
     pub(in crate::schedule) fn count(&mut self, now: Duration) {
         self.in_run += 1;
-        if self.limits.is_empty() {
-            return;
-        }
         self.expiry.push_back(now + DAY);
-        while self.expiry.front().is_some_and(|&expires| expires <= now) {
+        let most = if self.limits.is_empty() { self.remembered } else { usize::MAX };
+        while self.expiry.front().is_some_and(|&expires| expires <= now) || self.expiry.len() > most {
             self.expiry.pop_front();
         }
     }
@@ -85,15 +89,23 @@ mod tests {
 
     #[test]
     fn what_is_in_flight_counts_until_its_reply_is_there() {
-        let mut usage = UnknownUsage::new((Some(3), None));
+        let mut usage = UnknownUsage::new((Some(3), None), 2);
         usage.count(Duration::ZERO);
         assert_eq!((usage.left(0, Duration::ZERO), usage.left(2, Duration::ZERO)), (2, 0));
         assert_eq!(usage.left(0, HOUR), 3, "an hour later it does not count");
     }
 
     #[test]
+    fn without_limits_the_last_ones_are_remembered() {
+        let mut usage = UnknownUsage::new((None, None), 2);
+        (0..5).for_each(|minute| usage.count(Duration::from_secs(60 * minute)));
+        assert_eq!((usage.in_run(), usage.left(0, HOUR)), (5, u32::MAX));
+        assert_eq!(usage.take(HOUR).count(), 2);
+    }
+
+    #[test]
     fn the_limit_that_allows_one_last_decides() {
-        let mut usage = UnknownUsage::new((Some(1), Some(2)));
+        let mut usage = UnknownUsage::new((Some(1), Some(2)), 2);
         usage.count(Duration::ZERO);
         assert_eq!(usage.allowed_at(Duration::ZERO), HOUR);
         usage.count(HOUR);
@@ -102,7 +114,7 @@ mod tests {
 
     #[test]
     fn those_of_the_last_hour_count_as_of_this_run() {
-        let mut usage = UnknownUsage::new((None, Some(9)));
+        let mut usage = UnknownUsage::new((None, Some(9)), 2);
         usage.seed([DAY / 2, DAY.checked_sub(HOUR / 2).unwrap()], Duration::ZERO);
         assert_eq!((usage.in_run(), usage.left(0, Duration::ZERO)), (1, 7));
         assert_eq!(usage.take(DAY / 2).count(), 1);

@@ -16,7 +16,7 @@ use crate::evidence::{
     ProbeResult, RecipientKind, RecordedReply,
 };
 use crate::reason::{Cause, Fault};
-use crate::schedule::job::LaneHop;
+use crate::schedule::job::RemainingRoute;
 use crate::schedule::limits::{EndpointId, LaneId};
 
 /// The provisional results of a lane.
@@ -85,7 +85,7 @@ pub(super) struct ProvisionalResult {
     /// The lane that has the recipient in its backlog.
     pub(super) initial_lane: LaneId,
     /// MX hosts of other providers, where the recipient is probed if this result is revoked.
-    pub(super) elsewhere: Option<Arc<[LaneHop]>>,
+    pub(super) elsewhere: Option<Arc<RemainingRoute>>,
     /// Of a rejection by an endpoint that accepted no recipient so far: this endpoint, and the MX hosts where the
     /// recipient is probed again once it does.
     pub(super) unproven: Option<Unproven>,
@@ -97,7 +97,7 @@ pub(in crate::schedule) struct Unproven {
     /// The endpoint that rejected.
     pub(in crate::schedule) endpoint: EndpointId,
     /// The MX hosts of the domain that are left, the endpoint's first.
-    pub(in crate::schedule) mx_hosts: Arc<[LaneHop]>,
+    pub(in crate::schedule) route: Arc<RemainingRoute>,
 }
 
 /// True if no acceptance came after the rejection in its session.
@@ -111,7 +111,7 @@ impl ProvisionalResult {
     pub(super) fn new(
         mut result: ProbeResult,
         initial_lane: LaneId,
-        elsewhere: Option<&Arc<[LaneHop]>>,
+        elsewhere: Option<&Arc<RemainingRoute>>,
         unproven: Option<&Unproven>,
     ) -> ProvisionalResult {
         for attempt in &mut result.mailbox.attempts {

@@ -4,20 +4,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::lane_results::{ProvisionalResult, Unproven, unknown_because};
 use crate::address::{Address, Domain};
 use crate::evidence::{DomainFacts, ObstacleKind, ProbeResult, Recipient};
 use crate::schedule::action::{Action, ProviderEventKind};
-use crate::schedule::job::{DomainTask, LaneHop};
+use crate::schedule::job::{DomainTask, RemainingRoute};
 use crate::schedule::limits::{EndpointId, LaneId};
 use crate::schedule::scheduler::Scheduler;
 
 /// The recipients of a domain that are probed again in one task, because they share the controls of the domain.
 struct RevokedDomain {
     /// The MX hosts that are tried.
-    mx_hosts: Arc<[LaneHop]>,
+    route: Arc<RemainingRoute>,
     recipients: Vec<Recipient>,
 }
 
@@ -31,7 +30,7 @@ impl Scheduler {
         lane: LaneId,
         initial_lane: LaneId,
         results: Vec<ProbeResult>,
-        elsewhere: Option<&Arc<[LaneHop]>>,
+        elsewhere: Option<&Arc<RemainingRoute>>,
         unproven: Option<&Unproven>,
     ) {
         if results.is_empty() {
@@ -121,9 +120,9 @@ impl Scheduler {
         let mut again = RevokedDomains::new();
         for ProvisionalResult { result, initial_lane, unproven, .. } in unproven {
             match (unproven, result.address.domain().cloned()) {
-                (Some(Unproven { mx_hosts, .. }), Some(domain)) => {
+                (Some(Unproven { route, .. }), Some(domain)) => {
                     self.actions.push_back(Action::Revoked(result.address.clone()));
-                    add_revoked(&mut again, (initial_lane, domain), mx_hosts, result);
+                    add_revoked(&mut again, (initial_lane, domain), route, result);
                 }
                 _ => self.emit(initial_lane, vec![result]),
             }
@@ -133,12 +132,12 @@ impl Scheduler {
 
     /// Gives recipients whose results at a lane are revoked to new tasks.
     fn enqueue_again(&mut self, lane: LaneId, again: RevokedDomains) {
-        for ((initial_lane, domain), RevokedDomain { mx_hosts, recipients }) in again {
+        for ((initial_lane, domain), RevokedDomain { route, recipients }) in again {
             self.lanes[initial_lane].backlog -= recipients.len();
             self.open_recipients -= recipients.len();
             let facts = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
             let egress = self.lanes[initial_lane].egress;
-            self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts, Duration::MAX);
+            self.enqueue_domain(egress, domain, &route.mx_hosts, recipients, facts, route.expires);
             self.on_other_lane_settled(lane, initial_lane);
         }
     }
@@ -189,8 +188,8 @@ impl Scheduler {
             self.actions.push_back(Action::Revoked(result.address.clone()));
             let elsewhere = elsewhere.filter(|_| self.stopping.is_none());
             match (elsewhere, result.address.domain().cloned()) {
-                (Some(mx_hosts), Some(domain)) => {
-                    add_revoked(&mut again, (initial_lane, domain), mx_hosts, result);
+                (Some(route), Some(domain)) => {
+                    add_revoked(&mut again, (initial_lane, domain), route, result);
                 }
                 _ => unknown.entry(initial_lane).or_default().push(unknown_because(result, why)),
             }
@@ -226,9 +225,9 @@ impl Scheduler {
 fn add_revoked(
     again: &mut RevokedDomains,
     key: (LaneId, Domain),
-    mx_hosts: Arc<[LaneHop]>,
+    route: Arc<RemainingRoute>,
     result: ProbeResult,
 ) {
-    let domain = again.entry(key).or_insert(RevokedDomain { mx_hosts, recipients: Vec::new() });
+    let domain = again.entry(key).or_insert(RevokedDomain { route, recipients: Vec::new() });
     domain.recipients.push(result.into_recipient());
 }

@@ -8,7 +8,8 @@
 //!    closing control revokes it, and so does the end of the session. A rejection, at a provider whose data do not
 //!    rule out that its hosts turn: an acceptance later in the same session confirms it, or a closing control that is
 //!    accepted, whose recipient the MX host accepted before. A rejected closing control revokes it, and so does the
-//!    end of the session, unless the MX host never accepted a recipient.
+//!    end of the session, unless the MX host never accepted a recipient. Then an accepted `postmaster` confirms it, where the run
+//!    asks for that; any other reply leaves it unproven.
 //! 2. **MX host**: what rejections by an MX host showed about a domain. It is revoked with them.
 //! 3. **Lane**: a rejection, and an acceptance that relies on one. A later acceptance on the lane confirms it, or the
 //!    end of all sessions with nothing left to probe. An acceptance at the same endpoint revokes a rejection that no
@@ -24,10 +25,12 @@
 //! |---|---|
 //! | `session_results` | what a session holds |
 //! | `session_scope`, `session_rejections` | closing controls; acceptances and rejections, confirmed and revoked by them |
+//! | `postmaster` | what confirms rejections where the MX host never accepted a recipient |
 //! | `lane_results`, `lane_scope` | what a lane holds; confirmation and revocation for a lane, and what its MX hosts showed |
 
 mod lane_results;
 mod lane_scope;
+mod postmaster;
 mod session_rejections;
 mod session_results;
 mod session_scope;

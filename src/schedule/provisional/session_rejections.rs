@@ -4,7 +4,8 @@
 //! session confirms it, and mostly comes by itself. A session that would end without one probes a recipient that the MX
 //! host accepted before. If the server rejects it, all rejections since the last acceptance are revoked, and their
 //! recipients are probed again in sessions that end before so many probes. A session that ends without the control
-//! revokes them as well. Where the MX host never accepted a recipient, no control is possible, and they stay.
+//! revokes them as well. Where the MX host never accepted a recipient, no control is possible, and they stay, unless
+//! `postmaster` may be probed (`postmaster`).
 
 use super::session_results::HeldRejection;
 use crate::address::Address;
@@ -45,7 +46,7 @@ impl Scheduler {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        session.host_accepts = true;
+        session.has_positive_control = true;
         let replies = session.replies;
         session.provisional.note_accepted(address.clone(), replies);
         self.endpoints[session.endpoint].accepted = Some(address);
@@ -60,7 +61,7 @@ impl Scheduler {
         std::iter::once(&endpoint).chain(endpoints).find_map(|&id| self.endpoints[id].accepted.as_ref())
     }
 
-    fn settle_rejections(&mut self, id: SessionId, is_confirmed: bool) {
+    pub(super) fn settle_rejections(&mut self, id: SessionId, is_confirmed: bool) {
         for HeldRejection { task: task_id, position, .. } in self.take_rejections(id) {
             if let Some(task) = self.tasks[task_id].as_mut() {
                 task.domain_probe.settle_rejection(position, is_confirmed);
@@ -97,7 +98,7 @@ impl Scheduler {
         let Some(session) = self.sessions.get(&id) else {
             return;
         };
-        if session.host_accepts || self.accepted_at(session.endpoint).is_some() {
+        if self.accepted_at(session.endpoint).is_some() {
             self.revoke_rejections(id, false);
         } else {
             self.settle_rejections(id, false);

@@ -37,6 +37,8 @@ pub(super) enum ClosingControl {
     Negative,
     /// Rejections, if this recipient is accepted, which the MX host accepted before.
     Positive,
+    /// Rejections, if `postmaster` of this domain is accepted.
+    Postmaster(DomainTaskId),
 }
 
 /// A rejection that may still be revoked.
@@ -89,6 +91,11 @@ impl SessionResults {
     /// Holds a rejection.
     pub(super) fn hold_rejection(&mut self, rejection: HeldRejection) {
         self.rejections.push(rejection);
+    }
+
+    /// The rejections, oldest first.
+    pub(super) fn rejections(&self) -> &[HeldRejection] {
+        &self.rejections
     }
 
     /// Takes out the rejections.

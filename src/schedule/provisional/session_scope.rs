@@ -30,7 +30,7 @@ impl Scheduler {
         let threshold = self.limits.thresholds.discard;
         let endpoint = &self.endpoints[session.endpoint];
         let too_many = session.unknown >= threshold.unknown_in_session
-            || lane.unknown.in_run() >= threshold.unknown_in_run
+            || self.unknown_in_run(session.endpoint) >= threshold.unknown_in_run
             || endpoint.accepts_any_later;
         let can_be_tested = endpoint.rejected_domain.is_some();
         classified.reply.is_positive() && lane.provider.may_discard && too_many && can_be_tested
@@ -121,7 +121,9 @@ impl Scheduler {
         if provisional.holds_acceptances() {
             return Some(ClosingControl::Negative);
         }
-        provisional.holds_rejections().then_some(ClosingControl::Positive)
+        provisional
+            .holds_rejections()
+            .then(|| self.postmaster_domain(id).map_or(ClosingControl::Positive, ClosingControl::Postmaster))
     }
 
     /// Sends the closing control of an idle session with provisional results, now or as soon as the pace allows it.
@@ -183,6 +185,9 @@ impl Scheduler {
             && self.unknown_left(endpoint_id) > 0;
         let address = match kind {
             _ if !is_possible => None,
+            ClosingControl::Postmaster(task) => {
+                self.tasks[task].as_ref().and_then(|task| task.domain_probe.postmaster())
+            }
             ClosingControl::Negative => endpoint
                 .rejected_domain
                 .as_ref()
@@ -199,6 +204,11 @@ impl Scheduler {
         };
         self.take_recipients(endpoint_id, 1)?;
         self.add_in_flight(endpoint_id, 1);
+        if let ClosingControl::Postmaster(task) = kind
+            && let Some(task) = self.tasks[task].as_mut()
+        {
+            task.domain_probe.note_postmaster();
+        }
         let probe = ProbeId(self.next_probe);
         self.next_probe += 1;
         if let Some(session) = self.sessions.get_mut(&id) {
@@ -220,8 +230,10 @@ impl Scheduler {
         let Some((lane_id, kind)) = self.take_closing_control(id) else {
             return;
         };
-        if kind == ClosingControl::Positive {
-            return self.on_positive_closing_control(id, lane_id, classified);
+        match kind {
+            ClosingControl::Negative => {}
+            ClosingControl::Positive => return self.on_positive_closing_control(id, lane_id, classified),
+            ClosingControl::Postmaster(task) => return self.on_postmaster(id, lane_id, task, classified),
         }
         let cause = classified.meaning.cause;
         let unknown_before =
@@ -290,8 +302,7 @@ mod tests {
     use crate::evidence::{
         CatchAll, DomainFacts, MxHostFacts, NotCatchAllProof, ProbeResult, Recipient, RecipientId, Timestamp,
     };
-    use crate::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
-    use crate::probe::RetryPolicy;
+    use crate::policy::{Pace, Providers, ReplyContext, ReplyRules, RetryPolicy, Thresholds};
     use crate::schedule::{DomainJob, MxHop, RunLimits, SessionEvent};
     use crate::smtp::{Capabilities, IpFamilies, Reply};
 
@@ -307,9 +318,10 @@ mod tests {
         let now = Timestamp { elapsed: Duration::ZERO, wall: UNIX_EPOCH };
         let limits = RunLimits {
             pace: Pace::Fast,
-            retry_policy: RetryPolicy { max_wait: Duration::ZERO },
+            retry_policy: RetryPolicy::built_in(Duration::ZERO),
             sessions: 1,
             thresholds: Thresholds::built_in(),
+            confirm: false,
             egresses: vec![IpFamilies::Both],
         };
         let mut scheduler = Scheduler::new(limits, fastrand::Rng::with_seed(1), now);

@@ -6,11 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::is_large;
-
-/// The most recipients of a domain in one job: a few batches, so that a thousand lanes with large domains need little
-/// memory.
-const PART: u32 = 200;
+use crate::policy::LargeDomainThresholds;
 
 /// Which recipients of a domain go into a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +20,7 @@ pub(crate) struct DomainPart {
 /// Domains that wait outside the scheduler, by the key of their provider ([`crate::schedule::Scheduler::lane_key`]).
 #[derive(Debug)]
 pub(crate) struct Backlog<T> {
+    thresholds: LargeDomainThresholds,
     providers: HashMap<Arc<str>, ProviderBacklog<T>>,
 }
 
@@ -46,13 +43,12 @@ struct WaitingDomains<T> {
     returned: u64,
 }
 
-impl<T> Default for Backlog<T> {
-    fn default() -> Backlog<T> {
-        Backlog { providers: HashMap::new() }
-    }
-}
-
 impl<T: Clone> Backlog<T> {
+    /// An empty backlog.
+    pub(crate) fn new(thresholds: LargeDomainThresholds) -> Backlog<T> {
+        Backlog { thresholds, providers: HashMap::new() }
+    }
+
     /// Adds a domain with so many recipients, at least one.
     pub(crate) fn push(&mut self, key: Arc<str>, domain: T, recipients: u32) {
         let none = || WaitingDomains { domains: VecDeque::new(), waiting: 0, returned: 0 };
@@ -61,7 +57,8 @@ impl<T: Clone> Backlog<T> {
             large: none(),
             from_back: false,
         });
-        let domains = if is_large(recipients as usize) { &mut provider.large } else { &mut provider.small };
+        let is_large = self.thresholds.is_large(recipients as usize);
+        let domains = if is_large { &mut provider.large } else { &mut provider.small };
         domains.waiting += u64::from(recipients);
         domains.domains.push_back((domain, 0..recipients));
     }
@@ -73,12 +70,13 @@ impl<T: Clone> Backlog<T> {
 
     /// The next domain of a provider with the recipients that are due: all of a small domain, a part of a large one.
     pub(crate) fn next(&mut self, key: &str) -> Option<(T, DomainPart)> {
+        let part = self.thresholds.part;
         let provider = self.providers.get_mut(key)?;
         let next = if provider.small.is_behind(&provider.large) {
             provider.from_back = !provider.from_back;
-            provider.small.next(provider.from_back)
+            provider.small.next(provider.from_back, part)
         } else {
-            provider.large.next(false)
+            provider.large.next(false, part)
         };
         if provider.small.domains.is_empty() && provider.large.domains.is_empty() {
             self.providers.remove(key);
@@ -96,9 +94,10 @@ impl<T: Clone> WaitingDomains<T> {
             && (other.domains.is_empty() || own <= u128::from(other.returned) * total(self))
     }
 
-    fn next(&mut self, from_back: bool) -> Option<(T, DomainPart)> {
+    /// The next domain, with at most `part` recipients.
+    fn next(&mut self, from_back: bool, part: u32) -> Option<(T, DomainPart)> {
         let (domain, left) = if from_back { self.domains.pop_back() } else { self.domains.pop_front() }?;
-        let to = left.end.min(left.start + PART);
+        let to = left.end.min(left.start + part);
         self.returned += u64::from(to - left.start);
         self.waiting -= u64::from(to - left.start);
         let is_last = to == left.end;
@@ -112,11 +111,12 @@ impl<T: Clone> WaitingDomains<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Thresholds;
 
     #[test]
     fn large_and_small_domains_end_together_and_each_recipient_is_returned_once() {
         let key: Arc<str> = "provider".into();
-        let mut backlog = Backlog::default();
+        let mut backlog = Backlog::new(Thresholds::built_in().large_domain);
         backlog.push(key.clone(), "large", 5000);
         for _ in 0..2500 {
             backlog.push(key.clone(), "small", 2);

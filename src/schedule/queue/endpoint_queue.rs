@@ -4,15 +4,13 @@
 
 use std::collections::VecDeque;
 
-use super::is_large;
+use crate::policy::LargeDomainThresholds;
 use crate::schedule::limits::DomainTaskId;
 
-/// The most probes by which one kind of domain may be ahead of its share at an endpoint.
-pub(super) const MAX_LEAD: f64 = 250.0;
-
 /// The domains that wait at an endpoint.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::schedule) struct EndpointQueue {
+    thresholds: LargeDomainThresholds,
     /// Small domains of which some recipients were probed.
     begun: VecDeque<DomainTaskId>,
     small: WaitingTasks,
@@ -50,9 +48,25 @@ impl WaitingTasks {
 }
 
 impl EndpointQueue {
+    /// An empty queue.
+    pub(in crate::schedule) fn new(thresholds: LargeDomainThresholds) -> EndpointQueue {
+        let (begun, small, large) = (VecDeque::new(), WaitingTasks::default(), WaitingTasks::default());
+        EndpointQueue { thresholds, begun, small, large, owed_to_large: 0.0 }
+    }
+
+    /// Takes out all domains.
+    pub(in crate::schedule) fn take(&mut self) -> EndpointQueue {
+        std::mem::replace(self, EndpointQueue::new(self.thresholds))
+    }
+
+    /// Removes all domains.
+    pub(in crate::schedule) fn clear(&mut self) {
+        *self = EndpointQueue::new(self.thresholds);
+    }
+
     /// Adds a domain with so many unprobed recipients. `begun`: at least one probe of it was sent.
     pub(in crate::schedule) fn push(&mut self, id: DomainTaskId, unprobed: usize, begun: bool) {
-        if is_large(unprobed) {
+        if self.thresholds.is_large(unprobed) {
             self.large.push(id, unprobed);
         } else if begun {
             self.begun.push_back(id);
@@ -66,7 +80,8 @@ impl EndpointQueue {
     /// domains may be ahead; otherwise large domains may be.
     pub(in crate::schedule) fn pop(&mut self, spare_sessions: bool) -> Option<DomainTaskId> {
         let small_waits = !self.begun.is_empty() || !self.small.tasks.is_empty();
-        let enough = if spare_sessions { MAX_LEAD } else { -MAX_LEAD };
+        let lead = f64::from(self.thresholds.lead);
+        let enough = if spare_sessions { lead } else { -lead };
         if self.owed_to_large >= enough || !small_waits {
             let large = self.large.pop();
             if large.is_some() {
@@ -119,10 +134,11 @@ impl EndpointQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Thresholds;
 
     #[test]
     fn a_small_domain_that_has_begun_comes_before_the_others() {
-        let mut queue = EndpointQueue::default();
+        let mut queue = EndpointQueue::new(Thresholds::built_in().large_domain);
         queue.push(1, 2, false);
         queue.push(2, 2, true);
         assert_eq!([queue.pop(true), queue.pop(true), queue.pop(true)], [Some(2), Some(1), None]);
@@ -131,7 +147,7 @@ mod tests {
 
     #[test]
     fn large_and_small_domains_share_an_endpoint_by_their_probes() {
-        let mut queue = EndpointQueue::default();
+        let mut queue = EndpointQueue::new(Thresholds::built_in().large_domain);
         (0..20).for_each(|id| queue.push(id, 9, false));
         queue.push(99, 1000, false);
         // No session is to spare, so the large domain may be ahead.

@@ -6,7 +6,7 @@
 //! 1. Large domains and small ones are interleaved in proportion to their remaining recipients, so that both end
 //!    together. Large domains are limited by the rate of RCPT commands, small ones by connections, because each needs a
 //!    control and so gets more rejections; one kind after the other would leave first one resource idle, then the
-//!    other. An endpoint deviates by up to [`endpoint_queue::MAX_LEAD`] probes in favor of the kind that needs less of
+//!    other. An endpoint deviates by some batches (`thresholds.toml`, `large_domain`) in favor of the kind that needs less of
 //!    the scarcer one.
 //! 2. At an endpoint, small domains that have begun come before other small ones, so that verdicts come early and few
 //!    domains are in progress.
@@ -26,11 +26,3 @@ mod endpoint_queue;
 
 pub(crate) use backlog::Backlog;
 pub(super) use endpoint_queue::EndpointQueue;
-
-/// The fewest unprobed recipients of a large domain.
-const LARGE: usize = 50;
-
-/// True if a domain with so many unprobed recipients is large.
-pub(super) fn is_large(unprobed: usize) -> bool {
-    unprobed >= LARGE
-}

@@ -8,7 +8,6 @@ use crate::schedule::action::{Action, ConnectionAction};
 use crate::schedule::dispatch::DispatchResult;
 use crate::schedule::in_flight::InFlightProbe;
 use crate::schedule::limits::{DomainTaskId, EndpointId, LaneId, SessionId};
-use crate::schedule::queue;
 use crate::schedule::scheduler::Scheduler;
 use crate::smtp::{Batch, ProbeId, RcptProbe, Transaction};
 
@@ -94,7 +93,7 @@ impl Scheduler {
             let Some(task) = self.tasks[task_id].as_mut() else {
                 continue;
             };
-            let was_large = queue::is_large(task.domain_probe.unprobed());
+            let was_large = self.limits.thresholds.large_domain.is_large(task.domain_probe.unprobed());
             let probes = task.domain_probe.next_probes(
                 now,
                 capacity.recipients.min(left),
@@ -172,7 +171,8 @@ impl Scheduler {
             return !lane.provider.may_discard;
         };
         let threshold = self.limits.thresholds.discard;
-        let has_no_unknown = session.unknown == 0 && lane.unknown.in_run() < threshold.unknown_in_run;
+        let has_no_unknown =
+            session.unknown == 0 && self.unknown_in_run(session.endpoint) < threshold.unknown_in_run;
         // No acceptance comes after the session's first rejection if that is the last reply.
         let last_decides = match &session.in_flight[..] {
             [_] => true,

@@ -10,7 +10,7 @@ use crate::reason::{Cause, Finding};
 use crate::schedule::action::{Action, ConnectionAction, ProviderEventKind};
 use crate::schedule::endpoint::EndpointTls;
 use crate::schedule::in_flight::InFlightProbe;
-use crate::schedule::limits::{EndpointId, IDLE_TIMEOUT, LaneId, MIN_BACKOFF, SessionId, Timer};
+use crate::schedule::limits::{EndpointId, LaneId, SessionId, Timer};
 use crate::schedule::scheduler::Scheduler;
 use crate::smtp::SmtpTimeouts;
 
@@ -90,7 +90,7 @@ impl Scheduler {
         if session.is_used_up() || self.stopping.is_some() || self.open_tasks == 0 || blocks_a_socket {
             self.release(id);
         } else if !(has_unconfirmed && is_last && self.send_closing_control(id, false)) {
-            self.timers.insert((now + IDLE_TIMEOUT, Timer::IdleTimeout(id)));
+            self.timers.insert((now + self.limits.thresholds.idle.timeout(), Timer::IdleTimeout(id)));
         }
         self.wake_lane(self.endpoints[endpoint].lane);
     }
@@ -112,10 +112,12 @@ impl Scheduler {
         let now = self.now.elapsed;
         let is_paused =
             endpoint.health.paused_until().max(self.lanes[endpoint.lane].pace.paused_until()) > now;
-        let is_wanted = !endpoint.queue.is_empty() && !is_paused && now < idle_since + MIN_BACKOFF;
-        let until = idle_since + IDLE_TIMEOUT;
+        let idle = self.limits.thresholds.idle;
+        let is_wanted =
+            !endpoint.queue.is_empty() && !is_paused && now < idle_since + idle.timeout_if_wanted();
+        let until = idle_since + idle.timeout();
         if until > now || is_wanted {
-            let again = if until > now { until } else { now + IDLE_TIMEOUT };
+            let again = if until > now { until } else { now + idle.timeout() };
             self.timers.insert((again, Timer::IdleTimeout(id)));
         } else {
             self.release(id);
@@ -134,10 +136,7 @@ impl Scheduler {
 
     /// Releases one idle session whose endpoint has nothing to probe, for a lane that found no free socket.
     pub(in crate::schedule) fn release_idle_socket(&mut self) {
-        /// The most sessions that are examined. Idle sessions with recipients to probe only wait for their pace, and
-        /// are few.
-        const EXAMINED: usize = 16;
-        let mut idle = self.idle_sessions.iter().copied().take(EXAMINED);
+        let mut idle = self.idle_sessions.iter().copied().take(self.limits.thresholds.sockets.examined);
         let is_useless = |id: &SessionId| {
             self.sessions.get(id).is_some_and(|session| self.endpoints[session.endpoint].queue.is_empty())
         };
@@ -295,7 +294,7 @@ impl Scheduler {
         if session.replies == 0 || !(was_rejected || (was_cut && was_cut_before && !ended_by_probe)) {
             return;
         }
-        lane.pace.halve_batches();
+        lane.pace.shrink_batches();
         if session.rejected > 1 {
             lane.pace.limit_rejections(session.rejected - 1);
         } else if session.rejected == 1 && session.is_last_rejected {

@@ -62,7 +62,7 @@ pub(crate) fn classify_event(
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(in crate::schedule) struct SessionState {
     pub(in crate::schedule) endpoint: EndpointId,
-    /// Whether it sends STARTTLS. The endpoint may have learnt better since.
+    /// Whether it sends STARTTLS. The endpoint may have learned better since.
     pub(in crate::schedule) tls: EndpointTls,
     pub(in crate::schedule) phase: SessionPhase,
     pub(in crate::schedule) session_limits: SessionLimits,
@@ -84,8 +84,8 @@ pub(in crate::schedule) struct SessionState {
     pub(in crate::schedule) spoiled_by: Option<ClassifiedReply>,
     /// The provider's hosts may turn, so one transaction is reserved for a closing control.
     pub(in crate::schedule) may_turn: bool,
-    /// The endpoint has accepted a recipient, so one rejection is reserved for a closing control.
-    pub(in crate::schedule) host_accepts: bool,
+    /// The endpoint has accepted a recipient, or may be asked for `postmaster`, so one rejection is reserved for a closing control.
+    pub(in crate::schedule) has_positive_control: bool,
     /// The time of the run when it was opened.
     pub(in crate::schedule) opened: Duration,
     /// Probes that were sent, controls included.
@@ -117,7 +117,7 @@ impl SessionState {
         session_limits: SessionLimits,
         max_probes: u32,
         may_turn: bool,
-        host_accepts: bool,
+        has_positive_control: bool,
         opened: Duration,
     ) -> SessionState {
         SessionState {
@@ -135,7 +135,7 @@ impl SessionState {
             idle_since: Duration::ZERO,
             spoiled_by: None,
             may_turn,
-            host_accepts,
+            has_positive_control,
             opened,
             sent: 0,
             max_probes,
@@ -171,7 +171,7 @@ impl SessionState {
     /// rejections that only an acceptance confirms.
     pub(in crate::schedule) fn rejections_for_probes(&self) -> u32 {
         let for_acceptances = self.provisional.holds_acceptances() && self.rejected > self.unknown;
-        let for_rejections = self.may_turn && self.host_accepts;
+        let for_rejections = self.may_turn && self.has_positive_control;
         let left = self.rejections_left();
         let is_first = self.rejected == 0 && !for_acceptances;
         left.saturating_sub(u32::from(for_acceptances || for_rejections)).max(u32::from(is_first && left > 0))
@@ -198,7 +198,9 @@ impl SessionState {
         let is_listed = |probe: &&InFlightProbe| matches!(probe.kind, RecipientKind::Listed(_));
         let listed = self.in_flight.iter().filter(is_listed).count();
         self.may_turn
-            && (listed > 1 || (listed == 1 && self.host_accepts) || self.provisional.holds_rejections())
+            && (listed > 1
+                || (listed == 1 && self.has_positive_control)
+                || self.provisional.holds_rejections())
     }
 
     /// True if the session can take no more normal probes.

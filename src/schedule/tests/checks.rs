@@ -10,7 +10,7 @@ use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::decide;
 
 /// The most times within any span of that length.
-fn most_within(times: &[Duration], span: Duration) -> usize {
+pub(super) fn most_within(times: &[Duration], span: Duration) -> usize {
     let after = |from: usize| times[from..].iter().take_while(|at| **at < times[from] + span).count();
     (0..times.len()).map(after).max().unwrap_or(0)
 }
@@ -44,8 +44,9 @@ impl Mailbox {
     fn could_not_be_revoked(&self, target: RecipientId, is_inferred: bool, world: &World) -> bool {
         let is_unseen_turn = |(habit, provider): &(Habit, Arc<Provider>)| match habit {
             Habit::Sours(_) => is_inferred,
-            // The data of some providers rule out that their hosts turn.
-            Habit::RejectsAfter(_)
+            // The data of some providers rule out that their hosts turn or are out of step.
+            Habit::Stutters
+            | Habit::RejectsAfter(_)
             | Habit::RejectsAfterInAll(_)
             | Habit::RejectsAtFirst(_)
             | Habit::DeniesAfter(_) => is_inferred || provider.is_trusted(),
@@ -101,7 +102,7 @@ pub(super) fn reason(address: &Address, mailbox: MailboxEvidence) -> Reason {
         route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
         mailbox,
     };
-    decide(&evidence, std::time::UNIX_EPOCH).0.reason
+    decide(&evidence, std::time::UNIX_EPOCH, |_| None).0.reason
 }
 
 /// Checks that no recipient that exists is undeliverable, and that none that does not exist is deliverable.

@@ -47,3 +47,58 @@ fn a_control_at_a_host_that_is_out_of_step_is_repeated_a_few_times_at_most() {
     let run = Run { sockets: 1, job_source_closed: false, seed, egresses: EGRESSES[2], ..SOCKET_BOUND };
     play(&[provider], run);
 }
+
+#[test]
+fn a_revoked_recipient_is_not_probed_again_on_a_route_that_has_expired() {
+    let slow = Traits {
+        wait: Duration::from_secs(68),
+        capabilities: crate::smtp::Capabilities::default(),
+        ..Traits::default()
+    };
+    let first = DrawnProvider {
+        domains: vec![vec![false; 7]; 3],
+        with: Provided { traits: vec![slow], in_parts: true, ..Provided::default() },
+        ..one_host(Habit::Stutters, Vec::new())
+    };
+    let with = Provided {
+        earlier: Some((5 * MINUTE, 0)),
+        in_parts: true,
+        moves: Some(Duration::from_secs(2902)),
+        ..Provided::default()
+    };
+    let second = DrawnProvider {
+        domains: vec![vec![false; 2], vec![true, false]],
+        with,
+        ..one_host(Habit::Overloaded(1), Vec::new())
+    };
+    let with = Provided {
+        used_up: Some((15, Duration::from_secs(49_500))),
+        moves: Some(Duration::from_secs(897)),
+        ..Provided::default()
+    };
+    let third = DrawnProvider {
+        domains: vec![vec![false], vec![false; 3], vec![false, true, false, false, false]],
+        with,
+        ..one_host(Habit::DropsAt(3), Vec::new())
+    };
+    let run = Run { pace: Pace::Normal, sockets: 2, job_source_closed: false, seed: 0, ..SOCKET_BOUND };
+    play(&[first, second, third], Run { egresses: EGRESSES[2], ..run });
+}
+
+#[test]
+fn a_host_that_accepts_after_many_unknown_recipients_is_noticed_after_its_lane_was_evicted() {
+    let domains = vec![
+        vec![false, true, false, false],
+        vec![false, true, false, false, false, false, true, false, true],
+        vec![true, false, false, false, false, false, false, false],
+    ];
+    for pace in [Pace::Normal, Pace::Fast] {
+        let provider = DrawnProvider {
+            domains: domains.clone(),
+            with: Provided { in_parts: true, ..Provided::default() },
+            ..one_host(Habit::LiesInAll(13), Vec::new())
+        };
+        let run = Run { pace, sockets: 1, job_source_closed: false, seed: 0, ..SOCKET_BOUND };
+        play(&[provider], Run { gap: Duration::from_secs(62), ..run });
+    }
+}

@@ -6,12 +6,12 @@
 //! | positive control, rejections that decide nothing | `Curt`, `Mute` |
 //! | next MX host, of this provider or another; dead endpoints | `Unreachable`, `Silent`, `Denies`, [`Traits::dead`], [`Provided::backup`] |
 //! | breaker, at each stage | `BlocksAt`, `HangsUpAt`, `BlocksEgress` |
-//! | revoking what came since the last acceptance | `Sours`, `Turns`, `Stutters` |
+//! | revoking what came since the last acceptance | `Sours`, `Turns`, `Stutters`, `Lags` |
 //! | closing controls of acceptances | `Lies`, `LiesInAll`, `AcceptsAfter` |
 //! | closing controls of rejections | `RejectsAfter`, `RejectsAfterInAll`, `RejectsAtFirst`, `DeniesAfter` |
 //! | a control as the second probe | `EndsAfterRejection` |
 //! | retries of deferred recipients, from the same egress with the same control | `Greylists`, `GreylistsDomain`, `GreylistsFor`, `FailsAtFirst`, [`Provided::earlier`] |
-//! | back-off | `TooFast`, `TooFastFor`, `BusyAtFirst` |
+//! | back-off | `TooFast`, `TooFastFor`, `BusyAtFirst`, `BusyUntil`, `Overloaded`, `Sheds` |
 //! | shorter sessions and smaller batches | `EndsAfter`, `DropsAfter`, `SilentAfter`, `Garbles` |
 //! | a recipient that ends sessions | `DropsAt` |
 //! | rests of an endpoint whose connections break | `DropsFirst` |
@@ -21,6 +21,8 @@
 //! | SMTPUTF8 | [`Traits::capabilities`], [`Provided::beyond_ascii`] |
 //! | slow replies, distant hosts | [`Traits::rtt`], [`Traits::wait`] |
 //! | limits of unknown recipients that earlier runs have used up | [`Provided::used_up`] |
+//! | limits of an IP address that several providers share | [`Provided::shares_address`] |
+//! | routes that expire | [`Provided::moves`] |
 //! | several egresses, families of addresses | [`super::play::Run::egresses`] |
 //! | domains that come later, or in two parts | [`super::play::Run::gap`], [`Provided::in_parts`] |
 
@@ -64,6 +66,8 @@ pub(super) enum Habit {
     DropsFirst(u32),
     /// Greets so many connections with 421.
     BusyAtFirst(u32),
+    /// Greets with 421 before so many minutes of the run, and says how long.
+    BusyUntil(u32),
     /// Ends a session that is idle for so many seconds, with 421 where they are odd.
     HangsUpIdle(u64),
     /// The first so many replies are "too fast".
@@ -82,6 +86,12 @@ pub(super) enum Habit {
     Mute,
     /// Says "no such mailbox" to MAIL, behind its "ok". So each later reply comes one too late, and one is left over.
     Stutters,
+    /// After so many replies in a session, the reply to each recipient is that of the one before, and one is left over.
+    Lags(u32),
+    /// Overloaded (451) by more than so many recipients in a minute.
+    Overloaded(u32),
+    /// Ends a session as overloaded (421) at more than so many recipients in a minute.
+    Sheds(u32),
     Denies,
     /// Accepts every recipient after so many unknown ones in a session.
     Lies(u32),
@@ -128,6 +138,9 @@ pub(super) fn habit() -> impl Strategy<Value = Habit> {
         (1u32..8).prop_map(Habit::TooFast),
         (1u32..8).prop_map(Habit::TooFastFor),
         (1u32..6).prop_map(Habit::BusyAtFirst),
+        (1u32..300).prop_map(Habit::BusyUntil),
+        (1u32..20).prop_map(Habit::Overloaded),
+        (1u32..20).prop_map(Habit::Sheds),
         (1usize..5).prop_map(Habit::Takes),
     ];
     let breaks = prop_oneof![
@@ -149,9 +162,9 @@ pub(super) fn habit() -> impl Strategy<Value = Habit> {
         Just(Habit::DemandsTls),
         Just(Habit::OffersBrokenTls),
     ];
-    // Not `Stutters`, which `faults` plays: at a provider that rules out that its hosts turn, the reply to one recipient,
-    // which came one too late, may confirm the rejection of another before the surplus reply shows it.
     let misleads = prop_oneof![
+        Just(Habit::Stutters),
+        (0u32..6).prop_map(Habit::Lags),
         (1u32..6).prop_map(Habit::Lies),
         (10u32..25).prop_map(Habit::LiesInAll),
         (1u32..12).prop_map(Habit::Sours),
@@ -222,6 +235,10 @@ pub(super) struct Provided {
     pub(super) in_parts: bool,
     /// Every so many mailboxes have a name beyond ASCII.
     pub(super) beyond_ascii: Option<usize>,
+    /// Its first host stands at the IP address of other providers without an entry, and does what theirs do.
+    pub(super) shares_address: bool,
+    /// Its routes expire at this time of the run; then its domains have other, honest hosts.
+    pub(super) moves: Option<Duration>,
 }
 
 pub(super) fn provided() -> impl Strategy<Value = Provided> {
@@ -230,14 +247,19 @@ pub(super) fn provided() -> impl Strategy<Value = Provided> {
         prop::option::weighted(0.2, (1usize..40, (0u32..1500).prop_map(|minutes| MINUTE * minutes)));
     let earlier = prop::option::weighted(0.2, ((1u32..60).prop_map(|minutes| MINUTE * minutes), 0usize..3));
     let beyond_ascii = prop::option::weighted(0.2, 1usize..4);
-    (prop::collection::vec(traits(), 0..4), backup, used_up, earlier, any::<bool>(), beyond_ascii).prop_map(
-        |(traits, backup, used_up, earlier, in_parts, beyond_ascii)| Provided {
+    let moves = prop::option::weighted(0.2, (0u64..7200).prop_map(Duration::from_secs));
+    let shares_address = prop::bool::weighted(0.4);
+    let traits = prop::collection::vec(traits(), 0..4);
+    (traits, backup, used_up, earlier, any::<bool>(), beyond_ascii, shares_address, moves).prop_map(
+        |(traits, backup, used_up, earlier, in_parts, beyond_ascii, shares_address, moves)| Provided {
             traits,
             backup,
             used_up,
             earlier,
             in_parts,
             beyond_ascii,
+            shares_address,
+            moves,
         },
     )
 }

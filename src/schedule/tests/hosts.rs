@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use super::habits::Traits;
+use super::machines::{Machines, Spent};
 use super::*;
 use crate::evidence::ClassifiedReply;
 use crate::policy::{Provider, ReplyContext, ReplyRules};
 use crate::reason::Finding;
-use crate::smtp::{Batch, RcptProbe, Reply};
+use crate::smtp::{Batch, ProbeId, RcptProbe, Reply};
 
 /// A session as a host sees it.
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub(super) struct Open {
     pub(super) address: Option<IpAddr>,
     pub(super) egress: usize,
     pub(super) tls: bool,
+    /// When it was opened.
+    pub(super) opened: Duration,
     /// The sessions that the host had before.
     pub(super) number: u32,
     pub(super) traits: Traits,
@@ -28,6 +31,8 @@ pub(super) struct Open {
     pub(super) rejected: u32,
     pub(super) replies: u32,
     pub(super) unknown: u32,
+    /// Of a host that lags: what it says next.
+    pub(super) next_exists: bool,
 }
 
 impl Open {
@@ -41,10 +46,22 @@ impl Open {
 #[derive(Default)]
 pub(super) struct World {
     pub(super) habits: HashMap<IpAddr, (Habit, String)>,
+    /// The lane of each MX host at an IP address that several providers share.
+    pub(super) lanes: HashMap<(IpAddr, Domain), String>,
+    pub(super) machines: Machines,
+    pub(super) spent: Spent,
+    /// Until when sessions may start for a domain at an IP address.
+    pub(super) expires: HashMap<(Domain, IpAddr), Duration>,
+    /// The MX hosts of domains that move.
+    pub(super) new_routes: HashMap<Domain, Vec<MxHop>>,
+    /// The recipient of each probe.
+    pub(super) asked: HashMap<ProbeId, String>,
+    /// The recipients that were accepted.
+    pub(super) accepted_recipients: HashSet<String>,
     /// Of hosts with unusual traits.
     pub(super) traits: HashMap<IpAddr, Traits>,
-    /// Jobs that come later, in order, and facts from other parts of their domains.
-    pub(super) jobs: VecDeque<(Duration, DomainJob)>,
+    /// Jobs that come later, in order, each with the end of its route; and facts from other parts of their domains.
+    pub(super) jobs: VecDeque<(Duration, DomainJob, Duration)>,
     pub(super) facts: HashMap<Domain, DomainFacts>,
     pub(super) exists: HashSet<String>,
     pub(super) sessions: HashMap<SessionId, Open>,
@@ -135,6 +152,7 @@ impl World {
 
     pub(super) fn open(&mut self, opening: &SessionOpening, run: Run) {
         let (habit, key) = self.habits[&opening.address].clone();
+        let key = self.lanes.get(&(opening.address, opening.host.clone())).cloned().unwrap_or(key);
         let lane = lane_from(opening.egress, &key);
         let traits = self.traits.get(&opening.address).cloned().unwrap_or_default();
         let capabilities = traits.capabilities.clone();
@@ -148,11 +166,18 @@ impl World {
             address: Some(opening.address),
             egress: opening.egress,
             tls: opening.tls,
+            opened: self.now,
             traits,
             ..Open::default()
         };
         self.sessions.insert(opening.session, open);
         self.connections.entry(lane.clone()).or_default().push(self.now);
+        let machine = (opening.egress, opening.address);
+        self.machines.connections.entry(machine).or_default().push(self.now);
+        if let Some(limits) = self.machines.limits.get(&opening.address) {
+            let open = self.sessions.values().filter(|open| open.host() == (machine.1, machine.0)).count();
+            assert!(open <= limits.open as usize, "{open} sessions at {}", opening.address);
+        }
         assert!(
             run.egresses[opening.egress].includes(&opening.address),
             "an IP address that the egress can't reach"
@@ -171,6 +196,9 @@ impl World {
             }
             Habit::BusyAtFirst(most) if self.counted(host) < most => {
                 rejected(Stage::Connect, "421 4.7.0 Too many connections from your host, try again later")
+            }
+            Habit::BusyUntil(minutes) if self.now < MINUTE * minutes => {
+                rejected(Stage::Connect, &format!("421 4.3.2 Busy, please try again in {minutes} minutes"))
             }
             Habit::BrokenTls | Habit::OffersBrokenTls if opening.tls => SessionEvent::TlsFailed,
             _ => SessionEvent::Ready(capabilities),
@@ -207,7 +235,9 @@ impl World {
             }
         }
         let host = self.sessions[&id].host();
-        if matches!(habit, Habit::Turns(most) if self.counted(host) >= most) {
+        if matches!(habit, Habit::Lags(most) if self.sessions[&id].replies > most) {
+            self.break_off(id, Finding::MalformedReply);
+        } else if matches!(habit, Habit::Turns(most) if self.counted(host) >= most) {
             self.end_with(id, Stage::Rcpt, BLOCKED);
         } else if batch.is_last {
             self.end(id);
@@ -234,7 +264,10 @@ impl World {
         let (lane, host, egress, tls) = (open.lane.clone(), open.host(), open.egress, open.tls);
         let (replies, is_listed) = (open.replies, probe.address.local().starts_with("user"));
         self.probes.entry(lane.clone()).or_default().push(self.now);
+        self.machines.probes.entry((egress, host.0)).or_default().push(self.now);
         if is_listed {
+            self.check_route(id, probe);
+            self.asked.insert(probe.id, probe.address.to_string());
             self.last_probed_at.insert(probe.address.to_string(), self.sessions[&id].address);
             let probed_from = *self.probed_from.entry(probe.address.to_string()).or_insert(egress);
             // A control of rejections may be a recipient that was accepted from another egress.
@@ -265,6 +298,9 @@ impl World {
             }
             Habit::Sours(most) if self.counted(host) >= most => {
                 return self.end_with(id, Stage::Rcpt, BLOCKED);
+            }
+            Habit::Sheds(most) if self.is_over(id, most) => {
+                return self.end_with(id, Stage::Rcpt, "421 4.3.2 System overloaded, try again later");
             }
             Habit::EndsAfter(most) if replies >= most => {
                 return self.end_with(id, Stage::Rcpt, "421 4.7.0 Error: too many errors");
@@ -298,6 +334,7 @@ impl World {
         assert!(open.rejected <= refused, "too many rejected recipients");
         if is_unknown {
             self.unknown.entry(lane).or_default().push(at + DAY);
+            self.machines.unknown.entry((egress, host.0)).or_default().push(at);
         }
         let ends = matches!(habit, Habit::EndsAfterRejection) && is_rejected;
         if ends || matches!(habit, Habit::HangsUpAt(Stage::Rcpt)) {
@@ -321,7 +358,8 @@ impl World {
         let open = &self.sessions[&id];
         let turns = matches!(open.habit, Some(Habit::Sours(_) | Habit::Turns(_)));
         match event {
-            SessionEvent::Reply(_, classified) if classified.reply.is_positive() => {
+            SessionEvent::Reply(probe, classified) if classified.reply.is_positive() => {
+                self.accepted_recipients.extend(self.asked.get(probe).cloned());
                 self.accepted.insert(open.lane.clone());
                 self.accepted_at.extend(open.address);
             }
@@ -338,8 +376,7 @@ impl World {
         self.send(id, SessionEvent::Ended(stutters.then_some(Finding::MalformedReply)));
     }
 
-    /// True if the time since the first probe of this recipient or domain, from the egress of the session, is long
-    /// enough.
+    /// True if the first probe of this recipient or domain from the egress of the session is long enough ago.
     fn has_waited(&mut self, id: SessionId, what: &str, wait: Duration) -> bool {
         let now = self.now + DAY;
         let first = self.first_seen.entry(first_seen_key(self.sessions[&id].egress, what)).or_insert(now);
@@ -365,6 +402,15 @@ impl World {
             Habit::TooFastFor(most) if self.counted(host) < most => {
                 self.count(host);
                 "450 4.7.1 Error: too many recipients from 192.0.2.1, please try again in 90 seconds"
+            }
+            Habit::Overloaded(most) if self.is_over(id, most) => {
+                "451 4.3.2 System overloaded, try again later"
+            }
+            // What the recipient before got, or MAIL.
+            Habit::Lags(most) if self.sessions[&id].replies >= most => {
+                let open = self.sessions.get_mut(&id).unwrap();
+                let is_known = std::mem::replace(&mut open.next_exists, exists);
+                return if is_known { "250 2.1.5 Ok" } else { "550 5.1.1 User unknown" }.to_owned();
             }
             Habit::FailsAtFirst(most) if self.counted(host) < most => {
                 self.count(host);
@@ -396,7 +442,7 @@ impl World {
     }
 }
 
-/// The key by which a host that greylists remembers a recipient or a domain.
+/// What a host that greylists remembers.
 pub(super) fn first_seen_key(egress: usize, what: &str) -> String {
     format!("{what} from {egress}")
 }

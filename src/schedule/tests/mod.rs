@@ -6,6 +6,7 @@ mod evicted;
 mod faults;
 mod habits;
 mod hosts;
+mod machines;
 mod play;
 mod revoked;
 mod turns;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::limits::{DAY, IDLE_TIMEOUT};
+use super::limits::DAY;
 use super::{
     Action, ConnectionAction, DomainJob, MxHop, RunLimits, Scheduler, SessionEvent, SessionId, SessionOpening,
 };
@@ -24,8 +25,7 @@ use crate::address::{Address, Domain};
 use crate::evidence::{
     DomainFacts, MailboxEvidence, NotProbedReason, ProbeResult, Recipient, RecipientId, Timestamp,
 };
-use crate::policy::{Pace, Providers, Thresholds};
-use crate::probe::RetryPolicy;
+use crate::policy::{Pace, Providers, RetryPolicy, Thresholds};
 use crate::smtp::{IpFamilies, Stage};
 use habits::Habit;
 use hosts::World;
@@ -39,6 +39,7 @@ const SOCKET_BOUND: Run = Run {
     pace: Pace::Fast,
     max_wait: Duration::ZERO,
     sockets: 10,
+    confirm: false,
     stopped_after: None,
     job_source_closed: true,
     seed: 1,
@@ -68,7 +69,7 @@ fn recipient(id: i64, address: &str) -> Recipient {
 fn an_idle_session_gives_its_socket_to_a_lane_that_lacks_one() {
     let provider = one_host(Habit::Honest, vec![true, false]);
     let took = play(&vec![provider; 20], Run { sockets: 1, ..SOCKET_BOUND }).now;
-    assert!(took < 20 * IDLE_TIMEOUT / 2, "{took:?}");
+    assert!(took < 20 * Thresholds::built_in().idle.timeout() / 2, "{took:?}");
 }
 
 #[test]

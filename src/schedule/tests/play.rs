@@ -6,6 +6,7 @@ use super::hosts::{first_seen_key, lane_from};
 use super::*;
 use crate::evidence::{Attempt, ClassifiedReply, RecipientKind};
 use crate::policy::{Provider, ReplyContext, ReplyRules};
+use crate::schedule::ProviderEventKind;
 use crate::smtp::Reply;
 
 /// A provider: the habits of its hosts, best first, and for each domain which of its recipients exist.
@@ -30,6 +31,8 @@ pub(super) struct Run {
     pub(super) pace: Pace,
     pub(super) max_wait: Duration,
     pub(super) sockets: usize,
+    /// `postmaster` confirms rejections that stand alone.
+    pub(super) confirm: bool,
     /// The number of events after which the run is stopped.
     pub(super) stopped_after: Option<usize>,
     /// The job source is closed when all jobs are submitted.
@@ -55,11 +58,13 @@ pub(super) fn run() -> impl Strategy<Value = Run> {
     let gap = prop_oneof![2 => Just(Duration::ZERO), 1 => (1u64..600).prop_map(Duration::from_secs)];
     let egresses = prop::sample::select(EGRESSES.to_vec());
     let stopped_after = prop::option::of(0usize..60);
-    (pace, wait, 1usize..6, stopped_after, any::<bool>(), any::<u64>(), egresses, gap).prop_map(
-        |(pace, wait, sockets, stopped_after, job_source_closed, seed, egresses, gap)| Run {
+    let both = (any::<bool>(), any::<bool>());
+    (pace, wait, 1usize..6, stopped_after, both, any::<u64>(), egresses, gap).prop_map(
+        |(pace, wait, sockets, stopped_after, (job_source_closed, confirm), seed, egresses, gap)| Run {
             pace,
             max_wait: MINUTE * wait,
             sockets,
+            confirm,
             stopped_after,
             job_source_closed,
             seed,
@@ -73,9 +78,10 @@ pub(super) fn run() -> impl Strategy<Value = Run> {
 pub(super) fn scheduler(run: Run, world: &World) -> Scheduler {
     let limits = RunLimits {
         pace: run.pace,
-        retry_policy: RetryPolicy { max_wait: run.max_wait },
+        retry_policy: RetryPolicy::built_in(run.max_wait),
         sessions: run.sockets,
         thresholds: Thresholds::built_in(),
+        confirm: run.confirm,
         egresses: run.egresses.to_vec(),
     };
     Scheduler::new(limits, fastrand::Rng::with_seed(run.seed), world.timestamp())
@@ -109,7 +115,7 @@ pub(super) fn drive(
         let job = world
             .jobs
             .front()
-            .map(|(at, _)| *at)
+            .map(|(at, ..)| *at)
             .filter(|_| run.stopped_after.is_none_or(|stopped| event < stopped));
         let wake = scheduler.next_wake();
         let next = world.in_flight.keys().next().map(|(at, _)| *at);
@@ -117,18 +123,19 @@ pub(super) fn drive(
             at.is_some_and(|at| others.into_iter().flatten().all(|other| at <= other))
         };
         if is_first(job, [next, wake]) {
-            let (at, mut job) = world.jobs.pop_front().unwrap();
+            let (at, mut job, expires) = world.jobs.pop_front().unwrap();
             if let Some(facts) = world.facts.get(&job.domain) {
                 job.facts.merge(facts.clone());
             }
             world.now = world.now.max(at);
-            scheduler.submit(job, world.timestamp());
+            scheduler.submit_until(job, expires, world.timestamp());
         } else if is_first(next, [wake, None]) {
             let ((at, _), (session, event)) = world.in_flight.pop_first().unwrap();
             world.now = world.now.max(at);
             world.note(session, &event);
             if matches!(event, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
-                world.sessions.remove(&session);
+                let open = world.sessions.remove(&session).unwrap();
+                world.spent.sessions += world.now.saturating_sub(open.opened);
                 world.in_flight.retain(|_, (other, _)| *other != session);
             }
             scheduler.on_session_event(session, event, world.timestamp());
@@ -152,7 +159,11 @@ fn carry_out(
         Action::Connection(ConnectionAction::Send(session, batch)) => world.send_batch(session, &batch),
         Action::Connection(ConnectionAction::Quit(session)) => world.end(session),
         Action::Completed(completed) => {
-            for ProbeResult { id: target, mailbox, .. } in completed {
+            for ProbeResult { id: target, mailbox, address, .. } in completed {
+                if mailbox.unprobed == Some(NotProbedReason::RouteExpired) {
+                    look_up_again(target, address, world);
+                    continue;
+                }
                 assert!(results.insert(target, *mailbox).is_none(), "completed twice");
                 world.completed_at.insert(target, world.now);
             }
@@ -164,8 +175,21 @@ fn carry_out(
             world.revoked.push(address);
         }
         Action::DomainFactsChanged(domain, facts) => world.facts.entry(domain).or_default().merge(facts),
+        Action::Event(event) if event.kind == ProviderEventKind::SlowedDown => {
+            world.spent.slowed.insert(lane_from(event.egress, &event.provider));
+        }
         Action::Record(_) | Action::WantsWork(_) | Action::Event(_) => {}
     }
+}
+
+/// Submits a recipient whose route has expired with the new one.
+fn look_up_again(id: RecipientId, address: Address, world: &mut World) {
+    world.probed_from.remove(&address.to_string());
+    let domain = address.domain().unwrap().clone();
+    let mx_hosts = world.new_routes[&domain].clone();
+    let recipients = vec![Recipient::from((id, address))];
+    let job = DomainJob { domain, mx_hosts, recipients, facts: DomainFacts::default() };
+    world.jobs.push_front((world.now, job, Duration::MAX));
 }
 
 /// A host of a provider or of its backup.
@@ -176,7 +200,7 @@ struct Host {
 }
 
 /// The hosts of a provider and of its backup, best first.
-fn hosts_of(n: u8, provider: &DrawnProvider) -> Vec<Host> {
+fn hosts_of(n: u8, provider: &DrawnProvider, shared: Option<Habit>) -> Vec<Host> {
     let own = provider.hosts.iter().map(|habit| (habit, provider.known, "google.com"));
     let backup = provider.with.backup.iter().map(|habit| (habit, true, "mail.protection.outlook.com"));
     let host = |(place, (habit, is_known, above)): (u8, (&Habit, bool, &str))| {
@@ -186,11 +210,40 @@ fn hosts_of(n: u8, provider: &DrawnProvider) -> Vec<Host> {
         let traits = provider.with.traits.get(usize::from(place)).cloned().unwrap_or_default();
         let dead = (0..traits.dead).map(|dead| [198, 51, 100, 64 * dead + 8 * n + place].into());
         let v6 = traits.v6.then(|| [0x2001, 0xdb8, 0, 0, 0, 0, n.into(), place.into()].into());
-        let addresses = dead.chain(v6).chain([[192, 0, n, place].into()]).collect();
+        let is_there = !provider.known && provider.with.shares_address && place == 0;
+        let own = if is_there { [203, 0, 113, 1] } else { [192, 0, n, place] };
+        let habit = shared.filter(|_| is_there).unwrap_or(*habit);
+        let addresses = dead.chain(v6).chain([own.into()]).collect();
         let mx_hop = MxHop { provider: Providers::built_in().of(&host).clone(), host, addresses };
-        Host { mx_hop, habit: *habit, traits }
+        Host { mx_hop, habit, traits }
     };
     (0u8..).zip(own.chain(backup)).map(host).collect()
+}
+
+/// Gives a domain another, honest host from a time of the run on.
+fn move_domain(
+    domain: &Domain,
+    (n, d): (u8, usize),
+    mx_hosts: &[MxHop],
+    at: Duration,
+    world: &mut World,
+    providers: &mut HashMap<String, Arc<Provider>>,
+    run: Run,
+) {
+    for address in mx_hosts.iter().flat_map(|mx_hop| &mx_hop.addresses) {
+        world.expires.insert((domain.clone(), *address), at);
+    }
+    let host = Domain::parse(&format!("mx.new{d}.op{n}.example")).unwrap();
+    let address = [198, 18, n, u8::try_from(d).unwrap()].into();
+    let provider = Providers::built_in().of(&host).clone();
+    let mx_hosts = vec![MxHop { provider: provider.clone(), host, addresses: vec![address] }];
+    let key = Scheduler::lane_key(&mx_hosts, &mx_hosts[0]).to_string();
+    for egress in 0..run.egresses.len() {
+        providers.insert(lane_from(egress, &key), provider.clone());
+    }
+    world.machines.limits.extend(provider.address_limits(run.pace).map(|limits| (address, limits)));
+    world.habits.insert(address, (Habit::Honest, key));
+    world.new_routes.insert(domain.clone(), mx_hosts);
 }
 
 /// Runs drawn providers until the run ends, then checks limits and verdicts.
@@ -200,8 +253,11 @@ pub(super) fn play(drawn: &[DrawnProvider], run: Run) -> World {
     let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();
     let mut mailboxes = Mailboxes::new();
     let mut jobs = Vec::new();
+    let mut seeded = 0;
+    let shared = drawn.iter().find(|provider| provider.with.shares_address && !provider.known);
+    let shared = shared.and_then(|provider| provider.hosts.first().copied());
     for (n, provider) in (0u8..).zip(drawn) {
-        let hosts = hosts_of(n, provider);
+        let hosts = hosts_of(n, provider, shared);
         let mx_hosts: Vec<MxHop> = hosts.iter().map(|host| host.mx_hop.clone()).collect();
         for Host { mx_hop, habit, traits } in &hosts {
             let key = Scheduler::lane_key(&mx_hosts, mx_hop).to_string();
@@ -211,20 +267,27 @@ pub(super) fn play(drawn: &[DrawnProvider], run: Run) -> World {
             let (dead, living) = mx_hop.addresses.split_at(traits.dead.into());
             for (addresses, habit) in [(dead, Habit::Unreachable), (living, *habit)] {
                 for address in addresses {
-                    world.habits.insert(*address, (habit, key.clone()));
-                    world.traits.insert(*address, traits.clone());
+                    world.habits.entry(*address).or_insert((habit, key.clone()));
+                    world.traits.entry(*address).or_insert_with(|| traits.clone());
+                    world.lanes.insert((*address, mx_hop.host.clone()), key.clone());
+                    let limits = mx_hop.provider.address_limits(run.pace);
+                    world.machines.limits.extend(limits.map(|limits| (*address, limits)));
                 }
             }
         }
         if let Some((unknown, ago)) = provider.with.used_up {
             let key = Scheduler::lane_key(&mx_hosts, &mx_hosts[0]);
             scheduler.seed_unknown_usage(0, &key, ago, unknown);
+            seeded += unknown;
             if let Some(at) = DAY.checked_sub(ago) {
                 world.unknown.entry(key.to_string()).or_default().extend(std::iter::repeat_n(at, unknown));
             }
         }
         for (d, existing) in provider.domains.iter().enumerate() {
             let domain = Domain::parse(&format!("d{d}.op{n}.example")).unwrap();
+            if let Some(at) = provider.with.moves {
+                move_domain(&domain, (n, d), &mx_hosts, at, &mut world, &mut providers, run);
+            }
             let mut entries = Vec::new();
             for (place, exists) in existing.iter().enumerate() {
                 let is_odd = provider.with.beyond_ascii.is_some_and(|each| place % each == 0);
@@ -251,16 +314,24 @@ pub(super) fn play(drawn: &[DrawnProvider], run: Run) -> World {
             let rest = entries.split_off(at);
             for recipients in [entries, rest].into_iter().filter(|recipients| !recipients.is_empty()) {
                 let (domain, mx_hosts, facts) = (domain.clone(), mx_hosts.clone(), facts.clone());
-                jobs.push(DomainJob { domain, mx_hosts, recipients, facts });
+                jobs.push((
+                    DomainJob { domain, mx_hosts, recipients, facts },
+                    provider.with.moves.unwrap_or(Duration::MAX),
+                ));
             }
         }
     }
-    world.jobs = (0..).zip(jobs).map(|(place, job)| (run.gap * place, job)).collect();
+    let jobs = (0..).zip(jobs).map(|(place, (job, expires))| (run.gap * place, job, expires));
+    world.jobs = jobs.collect();
+    let gaps = run.gap * u32::try_from(world.jobs.len()).unwrap();
     let results = drive(&mut scheduler, &mut world, run);
-    assert!(world.now < Duration::from_secs(3 * 86_400), "it took {:?}", world.now);
-    let never_submitted = world.jobs.iter().map(|(_, job)| job.recipients.len()).sum::<usize>();
+    let bound = gaps + world.spent.bound(&world, &providers, seeded, run);
+    let longest = bound + run.max_wait + MINUTE * 15;
+    assert!(world.now < longest, "it took {:?}, bound {bound:?} {:?}", world.now, run.max_wait);
+    world.machines.check();
+    let never_submitted = world.jobs.iter().map(|(_, job, _)| job.recipients.len()).sum::<usize>();
     assert_eq!(results.len() + never_submitted, mailboxes.len(), "each recipient is completed");
-    for Recipient { id: target, .. } in world.jobs.iter().flat_map(|(_, job)| &job.recipients) {
+    for Recipient { id: target, .. } in world.jobs.iter().flat_map(|(_, job, _)| &job.recipients) {
         assert!(mailboxes.remove(target).is_some());
     }
     check_limits(&world, &providers, run.pace);

@@ -7,13 +7,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use listproof::details::{AddressKinds, AddressStatus, MailboxEvidence, NotProbedReason, RouteFact};
 use listproof::internals::evidence::{DomainFacts, ProbeResult, Recipient, RecipientId, Timestamp};
-use listproof::internals::probe::RetryPolicy;
 use listproof::internals::schedule::{
     Action, ConnectionAction, DomainJob, MxHop, RunLimits, Scheduler, SessionEvent, SessionId,
 };
 use listproof::internals::smtp::{Capabilities, IpFamilies, ProbeId, RcptProbe, Transaction};
 use listproof::internals::verdict::decide;
-use listproof::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
+use listproof::policy::{Pace, Providers, ReplyContext, ReplyRules, RetryPolicy, Thresholds};
 use listproof::{Address, Cause, ClassifiedReply, Domain, Evidence, Finding, Reply, Stage, Verdict};
 
 /// Replies of hosts to RCPT in the play around the scheduler; the first seven are not about the mailbox.
@@ -65,11 +64,10 @@ impl Play<'_> {
         let most_open = 1 + usize::from(first >> 1 & 3);
         let limits = RunLimits {
             pace: [Pace::Gentle, Pace::Normal, Pace::Fast, Pace::Fast][usize::from(first >> 3 & 3)],
-            retry_policy: RetryPolicy {
-                max_wait: Duration::from_secs([0, 1800][usize::from(first >> 5 & 1)]),
-            },
+            retry_policy: RetryPolicy::built_in(Duration::from_secs([0, 1800][usize::from(first >> 5 & 1)])),
             sessions: most_open,
             thresholds: Thresholds::built_in(),
+            confirm: first >> 6 & 1 == 1,
             egresses: vec![IpFamilies::Both],
         };
         let mut play = Play {
@@ -265,7 +263,7 @@ impl Play<'_> {
                 route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
                 mailbox: self.completed.remove(&target).expect("it is completed"),
             };
-            let (judgment, _) = decide(&evidence, UNIX_EPOCH);
+            let (judgment, _) = decide(&evidence, UNIX_EPOCH, |_| None);
             let is_dead = judgment.reason.verdict() == Verdict::Undeliverable;
             assert!(!is_dead || self.rejected.contains(&address), "{address}: {judgment:?}");
             assert_ne!(

@@ -205,6 +205,53 @@ fn metrics_add_up_name_no_address_and_are_readable_by_all() {
 }
 
 #[test]
+fn metrics_keep_the_last_success_and_say_why_a_run_stopped() {
+    let folder = Folder::new();
+    let last = || {
+        let metrics = folder.read("nightly.prom");
+        let line = metrics.lines().find(|line| line.starts_with("listproof_last_success_timestamp_seconds{"));
+        line.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap())
+    };
+    verify(&folder, &["--metrics-file", "nightly.prom", "--column", "nowhere"]).exits(2);
+    assert_eq!(last(), None, "no run succeeded yet");
+    verify(&folder, &["--metrics-file", "nightly.prom"]).exits(0);
+    let success = last().unwrap();
+    assert!(folder.read("nightly.prom").contains("listproof_still_to_ask{list=\"nightly\"} 0\n"));
+    verify(&folder, &["--metrics-file", "nightly.prom", "--max-duration", "1s"]).exits(10);
+    let metrics = folder.read("nightly.prom");
+    assert_eq!(last(), Some(success));
+    assert!(
+        metrics.contains("listproof_stopped_because{list=\"nightly\",because=\"deadline\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("listproof_still_to_ask{list=\"nightly\"} 0\n"), "{metrics}");
+    verify(&folder, &["--metrics-file", "nightly.prom", "--column", "nowhere"]).exits(2);
+    assert_eq!(last(), Some(success), "a run that fails keeps it");
+}
+
+#[test]
+fn hooks_get_how_a_run_ended_and_change_nothing() {
+    let folder = Folder::new();
+    folder.write("hook.sh", "echo \"$1 $LISTPROOF_EXIT_CODE $LISTPROOF_STOPPED_BECAUSE $LISTPROOF_SUMMARY\" >> ends\nexit \"${2:-0}\"\n");
+    let hook =
+        |flag: &'static str, word: &'static str, code: &'static str| [flag, "sh", "hook.sh", word, code, ";"];
+    let hooks = [hook("--on-success", "good $(date)", "0"), hook("--on-failure", "bad", "3")].concat();
+    verify(&folder, &hooks).exits(0);
+    verify(&folder, &[&hooks[..], &["--max-duration", "1s"]].concat()).exits(10);
+    verify(&folder, &[&hooks[..], &["--column", "nowhere"]].concat()).exits(2);
+    let ends = folder.read("ends");
+    let ends: Vec<&str> = ends.lines().collect();
+    assert!(ends[0].starts_with("good $(date) 0  ") && ends[0].ends_with(".summary.json"), "{ends:?}");
+    assert!(ends[1].starts_with("bad 10 deadline "), "{ends:?}");
+    assert_eq!(ends[2], "bad 2  ");
+    let missing = ["--on-success", "/no/such/program", ";"];
+    verify(&folder, &missing).exits(0);
+    // A settings file beside a list starts nothing.
+    folder.write("listproof.toml", "on_success = [\"sh\", \"hook.sh\"]\n");
+    verify(&folder, &[]).exits(78);
+}
+
+#[test]
 fn metrics_show_a_run_that_failed() {
     let folder = Folder::new();
     verify(&folder, &["--metrics-file", "nightly.prom", "--column", "nowhere"]).exits(2);

@@ -86,6 +86,18 @@ fn with_new_words(text: &str) -> String {
     text.replace("operator_anomaly", "provider_anomaly").replace("operator_paused", "provider_paused")
 }
 
+/// A time as views have it today: those of 0.1 have a blank for the `T` and no `Z`.
+fn with_new_time(text: String) -> String {
+    let is_time = text.len() == 19
+        && text.char_indices().all(|(at, c)| match at {
+            4 | 7 => c == '-',
+            10 => c == ' ',
+            13 | 16 => c == ':',
+            _ => c.is_ascii_digit(),
+        });
+    if is_time { format!("{}Z", text.replace(' ', "T")) } else { text }
+}
+
 /// Names of the columns and all rows of a view, with the new words.
 type View = (Vec<String>, Vec<Vec<Value>>);
 
@@ -95,7 +107,7 @@ fn views(file: &Path) -> Vec<View> {
         let mut find = db.prepare(&format!("SELECT * FROM {name} ORDER BY 1, 2, 3")).unwrap();
         let columns: Vec<String> = find.column_names().map(str::to_owned).collect();
         let value = |value| match value {
-            Value::Text(text) => Value::Text(with_new_words(&text)),
+            Value::Text(text) => Value::Text(with_new_words(&with_new_time(text))),
             value => value,
         };
         let rows = find.query_map([], |row| {

@@ -29,7 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Verify a list: every row gets a verdict with its evidence, and a cleaned list is written.
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// Show what a run would do: probes, connections and time per provider, without contacting a mail server.
     Plan(PlanArgs),
     /// Verify one or a few addresses and show the evidence.
@@ -79,7 +79,7 @@ pub(crate) fn run() -> ExitCode {
     };
     let log_format = command.log_format();
     let exit = match command {
-        Command::Verify(args) => list_jobs::verify(args),
+        Command::Verify(args) => list_jobs::verify(*args),
         Command::Plan(args) => list_jobs::plan(args),
         Command::Check(args) => check::check(args),
         Command::Report(args) => list_jobs::report(args),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use super::hook::HookArgs;
 use super::log::{self, LogArgs, LogFormat};
 use super::print::{self, print};
 use super::probe_args::ProbeArgs;
@@ -15,9 +16,11 @@ use super::process;
 use super::progress::ProgressDisplay;
 use super::read_args::ReadArgs;
 use super::reply::PolicyArg;
+use super::rerun::rerun;
 use super::state::StateFileArg;
+use super::terminal;
 use listproof::list::{ByteOrderMark, ColumnSet, Dialect, OutputTarget, Source, WriteOptions};
-use listproof::report::{self, Gates};
+use listproof::report::{self, Gates, PageOptions, Rerun};
 use listproof::settings::SettingsLayer;
 use listproof::{Error, Exit, ListJob, Settings, Summary, Verifier};
 
@@ -39,12 +42,15 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "FILE.prom")]
     metrics_file: Option<PathBuf>,
     #[command(flatten)]
+    hooks: HookArgs,
+    #[command(flatten)]
     probing: ProbeArgs,
     #[command(flatten)]
     pub(super) log: LogArgs,
 }
 
 /// A list, and what is written about it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Debug, Args)]
 struct ListArgs {
     /// The list: CSV, TSV, semicolons, NDJSON, one address per line, plain, gz, zst or alone in a ZIP archive, or XLSX or
@@ -87,6 +93,15 @@ struct ListArgs {
     /// Exit with 4 when this holds, for example `undeliverable>5%`; may be given again.
     #[arg(long, value_name = "VERDICT>N%")]
     fail_if: Vec<String>,
+    /// Estimate bounces by the rates in this file, like the shipped `bounces.toml`.
+    #[arg(long, value_name = "FILE")]
+    bounce_priors: Option<PathBuf>,
+    /// Name up to five addresses of each reason in the report; without it the report holds no address.
+    #[arg(long)]
+    report_addresses: bool,
+    /// Also write the report as Markdown, NAME.report.md.
+    #[arg(long)]
+    report_md: bool,
 }
 
 /// `listproof report`.
@@ -137,7 +152,9 @@ pub(super) fn verify(args: VerifyArgs) -> Result<Exit, Error> {
     // Progress is for people.
     let hides_progress = is_quiet || args.log.log_format == LogFormat::Json;
     let to_stdout = args.list.output.as_deref() == Some(Path::new("-"));
+    let style = terminal::style(args.log.no_color, !to_stdout);
     let metrics_file = args.metrics_file.clone();
+    let hooks = args.hooks.clone();
     let job = settings_and_job(args);
     if let Some(path) = &metrics_file {
         // Without a job there is no run with files of its own.
@@ -153,7 +170,7 @@ pub(super) fn verify(args: VerifyArgs) -> Result<Exit, Error> {
     });
     let (exit, summary) = match ended {
         Ok(summary) => {
-            let texts = [(!is_quiet).then(|| summary.text()), json.then(|| summary.line())];
+            let texts = [(!is_quiet).then(|| summary.text_as(style)), json.then(|| summary.line())];
             (exit_or_error(summary.exit, print_summary(texts, to_stdout)), Some(summary))
         }
         Err(error) => (Err(error), None),
@@ -165,6 +182,7 @@ pub(super) fn verify(args: VerifyArgs) -> Result<Exit, Error> {
     if let (Ok(exit), Some(summary)) = (&exit, &summary) {
         tracing::info!(event = "finished", exit_code = exit.code(), "{}", summary.sum());
     }
+    hooks.run(exit.as_ref().map_or_else(Error::exit, |exit| *exit), summary.as_ref());
     exit
 }
 
@@ -209,8 +227,12 @@ fn print_summary(texts: [Option<String>; 2], results_to_stdout: bool) -> Result<
 }
 
 fn settings_and_job(args: VerifyArgs) -> Result<(Settings, ListJob), Error> {
+    let command = VerifyArgs::augment_args(clap::Command::new("verify"));
+    let rerun = rerun(&command, std::env::args_os().skip(2));
     let job = ListJob { changed_only: args.changed_only, ..list_job(args.list)? };
-    Ok((args.probing.settings(VERIFY_MAX_WAIT)?, job))
+    let settings = args.probing.settings(VERIFY_MAX_WAIT)?;
+    let keeps_answers = settings.state_files().is_ok_and(|files| !files.is_empty());
+    Ok((settings, ListJob { rerun: Rerun { keeps_answers, ..rerun }, ..job }))
 }
 
 /// The files that a run reads and writes.
@@ -242,6 +264,8 @@ fn list_job(args: ListArgs) -> Result<ListJob, Error> {
         apply_suggestions: args.apply_suggestions,
         case_sensitive: args.case_sensitive,
         exclude: args.exclude,
+        bounce_priors: args.bounce_priors,
+        pages: PageOptions { has_addresses: args.report_addresses, has_markdown: args.report_md },
         gates: Gates {
             max_unknown: max_unknown.map_err(usage("--max-unknown"))?,
             fail_if: fail_if.map_err(usage("--fail-if"))?,
@@ -254,6 +278,7 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, Error> {
     log::start(&args.log);
     let job = list_job(args.list)?;
     let to_stdout = job.target == Some(OutputTarget::Stdout);
+    let style = terminal::style(args.log.no_color, !to_stdout);
     let verifier = Verifier::new(Settings::new(SettingsLayer {
         offline: true,
         state: args.file.state,
@@ -263,7 +288,7 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, Error> {
     })?)?;
     let list = job.open()?;
     let summary = verifier.report(list, args.rejudge, &process::cancel_on_signals()?)?;
-    print_summary([(!args.log.quiet).then(|| summary.text()), None], to_stdout).map(|()| summary.exit)
+    print_summary([(!args.log.quiet).then(|| summary.text_as(style)), None], to_stdout).map(|()| summary.exit)
 }
 
 pub(super) fn plan(args: PlanArgs) -> Result<Exit, Error> {

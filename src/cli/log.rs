@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal};
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+use super::terminal;
+
 /// How much is written to stderr, and in which format.
 #[derive(Clone, Debug, Args, Default)]
 #[command(next_help_heading = "Output")]
@@ -44,7 +46,7 @@ pub(super) fn start(args: &LogArgs) {
         _ => "listproof=trace",
     };
     let filter = EnvFilter::try_from_env("LISTPROOF_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let is_plain = args.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_plain = terminal::is_plain(args.no_color);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

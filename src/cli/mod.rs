@@ -6,11 +6,13 @@
 //!
 //! Open `command` for the commands and how the program ends; `list_jobs` for `verify`, `plan` and `report`, `check`, `state`,
 //! `reply` for `explain` and `policy`, `doctor` for `doctor`, `world` for `world` and `simulate`; `probe_args` for the flags that are settings,
-//! `log` for logs, `progress` for the progress bar, `print` for stdout and stderr, `process` for signals, clocks and limits.
+//! `hook` for programs after a run, `rerun` for the next command, `log` for logs, `progress` for the progress bar, `print` for stdout and stderr, `terminal` for what it
+//! can show, `process` for signals, clocks and limits.
 
 mod check;
 mod command;
 mod doctor;
+mod hook;
 mod list_jobs;
 mod log;
 mod print;
@@ -19,7 +21,9 @@ mod process;
 mod progress;
 mod read_args;
 mod reply;
+mod rerun;
 mod state;
+mod terminal;
 mod world;
 
 pub(crate) use command::run;

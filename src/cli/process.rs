@@ -20,7 +20,7 @@ const OTHER_FILES: u64 = 300;
 /// More connections than this are never useful: receivers limit a run, not sockets.
 const MOST_CONNECTIONS: u64 = 20_000;
 
-/// A token that SIGINT and SIGTERM cancel, from now on.
+/// A token that SIGINT, SIGTERM and SIGHUP cancel, from now on. A hang-up is a request to terminate.
 pub(super) fn cancel_on_signals() -> Result<CancelToken, Error> {
     let failed = |source| Error::System { what: "listen for signals", source };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -28,7 +28,9 @@ pub(super) fn cancel_on_signals() -> Result<CancelToken, Error> {
         let _inside = runtime.enter();
         signal(kind).map_err(failed)
     };
-    let signals = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(listen);
+    let [interrupt, terminate, hangup] = signals;
+    let signals = Signals { interrupt: interrupt?, terminate: terminate?, hangup: hangup? };
     let token = CancelToken::new();
     let canceled = token.clone();
     let thread = std::thread::Builder::new().name("signals".to_owned());
@@ -37,8 +39,8 @@ pub(super) fn cancel_on_signals() -> Result<CancelToken, Error> {
 }
 
 #[expect(clippy::exit, reason = "the second signal ends the program wherever it is")]
-async fn receive((mut interrupt, mut terminate): (Signal, Signal), token: &CancelToken) {
-    match either(&mut interrupt, &mut terminate).await {
+async fn receive(mut signals: Signals, token: &CancelToken) {
+    match signals.next().await {
         Exit::Terminated => token.terminate(),
         _ => token.cancel(),
     }
@@ -49,18 +51,28 @@ async fn receive((mut interrupt, mut terminate): (Signal, Signal), token: &Cance
     // `timeout` and some supervisors signal the process and its group: that is one request, not two.
     let _ = timeout(SAME_REQUEST, async {
         loop {
-            either(&mut interrupt, &mut terminate).await;
+            signals.next().await;
         }
     })
     .await;
-    let exit = either(&mut interrupt, &mut terminate).await;
+    let exit = signals.next().await;
     std::process::exit(exit.code().into());
 }
 
-async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> Exit {
-    tokio::select! {
-        _ = interrupt.recv() => Exit::Interrupted,
-        _ = terminate.recv() => Exit::Terminated,
+/// The signals that end a run.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+            _ = self.hangup.recv() => Exit::Terminated,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The progress of a run on stderr: a bar on a terminal, a line every few seconds elsewhere, nothing when quiet.
+//! The progress of a run on stderr: a bar on a terminal, a line a minute elsewhere, nothing when quiet.
 #![expect(
     clippy::disallowed_methods,
     reason = "the user lives in real time, even while a scripted world runs in its own"
@@ -13,7 +13,7 @@ use super::print;
 use listproof::Progress;
 
 /// Off a terminal, at most one line in this time.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+const LINE_EVERY: Duration = Duration::from_secs(60);
 
 /// Shows the progress of one run.
 pub(super) struct ProgressDisplay {
@@ -80,7 +80,7 @@ fn begin(total: u64) -> Form {
         return Form::Lines(Instant::now());
     }
     let style =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} addresses, {elapsed} passed, {eta} to go{msg}");
+        ProgressStyle::with_template("{wide_bar} {pos}/{len} addresses, {elapsed} passed, {eta} to go{msg}");
     let bar = ProgressBar::new(total);
     if let Ok(style) = style {
         bar.set_style(style);

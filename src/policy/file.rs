@@ -38,6 +38,17 @@ pub(super) fn line_at(text: &str, offset: usize) -> usize {
     1 + memchr::memchr_iter(b'\n', &text.as_bytes()[..offset.min(text.len())]).count()
 }
 
+/// The name and the text of a user's file.
+pub(super) fn read_file(path: &Path, hint: &str) -> Result<(String, String), PolicyError> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => {
+            Err(PolicyError { file: name, line: 1, what: error.to_string(), hint: hint.to_owned() })
+        }
+    }
+}
+
 /// The path and the text of a file in a user's folder; `None` if the folder has no such file.
 pub(super) fn read(folder: &Path, name: &str) -> Result<Option<(String, String)>, PolicyError> {
     let path = folder.join(name);

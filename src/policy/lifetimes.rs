@@ -29,6 +29,8 @@ pub struct Lifetimes {
     pub catch_all: Duration,
     /// How long an interrupted run can be resumed.
     pub run: Duration,
+    /// How long answers stay in the state.
+    pub retention: Duration,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +49,7 @@ struct Facts {
     route_at_least: Option<Spanned<String>>,
     catch_all: Option<Spanned<String>>,
     run: Option<Spanned<String>>,
+    retention: Option<Spanned<String>>,
 }
 
 impl Lifetimes {
@@ -99,6 +102,7 @@ impl Lifetimes {
             (&file.facts.route_at_least, &mut self.route_at_least),
             (&file.facts.catch_all, &mut self.catch_all),
             (&file.facts.run, &mut self.run),
+            (&file.facts.retention, &mut self.retention),
         ] {
             if let Some(text) = text {
                 *fact = time(text)?;

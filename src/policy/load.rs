@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::blocklists::Blocklists;
+use super::bounces::BouncePriors;
 use super::file::{PolicyError, read};
 use super::lifetimes::Lifetimes;
 use super::lists::AddressLists;
@@ -13,6 +14,7 @@ use super::providers::Providers;
 use super::replies::{ReplyRules, RuleFile};
 use super::retry::RetryRules;
 use super::sender::SenderPolicy;
+use super::sending::SendingAdvice;
 use super::thresholds::Thresholds;
 
 /// All policy data of a run. Shipped data is parsed on first use, so an offline run never parses the reply rules.
@@ -24,6 +26,8 @@ pub struct Policy {
     own_thresholds: Option<&'static Thresholds>,
     own_blocklists: Option<&'static Blocklists>,
     own_sender: Option<&'static SenderPolicy>,
+    own_bounces: Option<&'static BouncePriors>,
+    own_sending: Option<&'static SendingAdvice>,
     own_retry: Option<&'static RetryRules>,
     /// Which words and domains are special.
     pub lists: &'static AddressLists,
@@ -39,6 +43,8 @@ impl Policy {
             own_thresholds: None,
             own_blocklists: None,
             own_sender: None,
+            own_bounces: None,
+            own_sending: None,
             own_retry: None,
             lists: AddressLists::built_in(),
         }
@@ -80,6 +86,16 @@ impl Policy {
         self.own_sender.unwrap_or_else(SenderPolicy::built_in)
     }
 
+    /// How many addresses are expected to bounce.
+    pub fn bounces(&self) -> &'static BouncePriors {
+        self.own_bounces.unwrap_or_else(BouncePriors::built_in)
+    }
+
+    /// What is known about sending to a list.
+    pub fn sending(&self) -> &'static SendingAdvice {
+        self.own_sending.unwrap_or_else(SendingAdvice::built_in)
+    }
+
     /// When a probe is repeated.
     pub fn retry(&self) -> &'static RetryRules {
         self.own_retry.unwrap_or_else(RetryRules::built_in)
@@ -119,6 +135,14 @@ impl Policy {
         if let Some((name, text)) = read(folder, "sender.toml")? {
             let sender = policy.sender().with(&name, &text)?;
             policy.own_sender = Some(Box::leak(Box::new(sender)));
+        }
+        if let Some((name, text)) = read(folder, "bounces.toml")? {
+            let bounces = policy.bounces().clone().with(&name, &text)?;
+            policy.own_bounces = Some(Box::leak(Box::new(bounces)));
+        }
+        if let Some((name, text)) = read(folder, "sending.toml")? {
+            let sending = policy.sending().with(&name, &text)?;
+            policy.own_sending = Some(Box::leak(Box::new(sending)));
         }
         if let Some((name, text)) = read(folder, "retry.toml")? {
             let rules = policy.retry().clone().with(&name, &text)?;

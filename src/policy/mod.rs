@@ -13,10 +13,13 @@
 //! | when a probe is repeated | `data/retry.toml`; how the waits are bounded: `retry.rs` |
 //! | which blocklists there are; what the checks of the sender go by | `data/blocklists.toml`, `data/sender.toml` |
 //! | how long a result stays valid | `data/lifetimes.toml` |
+//! | how many addresses are expected to bounce | `data/bounces.toml` |
+//! | what a report says about sending | `data/sending.toml` |
 //! | which words and domains are special | `data/*.txt`, `data/*.csv`; how a user's list is merged: `lists.rs` |
 //! | what a user's folder may hold | `load.rs`; errors in it: `file.rs` |
 
 mod blocklists;
+mod bounces;
 mod file;
 mod lifetimes;
 mod lists;
@@ -25,10 +28,12 @@ mod providers;
 mod replies;
 mod retry;
 mod sender;
+mod sending;
 mod thresholds;
 
 pub use blocklists::Blocklists;
 pub(crate) use blocklists::{Blocklist, BlocklistAnswer, ListedKind};
+pub use bounces::{BouncePriors, BounceRate, BounceShare, HeadlineThresholds};
 pub use file::PolicyError;
 pub(crate) use lifetimes::Lifetimes;
 pub use lists::AddressLists;
@@ -39,6 +44,7 @@ pub use replies::{Meaning, ReplyCache, ReplyContext, ReplyRule, ReplyRules, Rule
 pub use retry::{RetryPolicy, RetryRules};
 pub(crate) use sender::Port25Thresholds;
 pub use sender::SenderPolicy;
+pub use sending::{ComplaintRates, SendingAdvice, SendingLimit, WarmUpWeek};
 pub use thresholds::Thresholds;
 pub(crate) use thresholds::{
     AnomalyThresholds, BacklogThresholds, BatchThresholds, ControlThresholds, LargeDomainThresholds,

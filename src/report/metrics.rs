@@ -10,7 +10,7 @@ use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Summary;
 use crate::error::{Error, Exit};
@@ -69,12 +69,22 @@ fn folder(path: &Path) -> &Path {
 /// Replaces the file at `path` atomically. `summary` is `None` for a run that failed before it had one.
 pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summary>) -> Result<(), Error> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let text = text(&name, exit, ended, summary);
+    // An earlier run's, where this one fails.
+    let last_success = if exit == Exit::Finished { Some(ended) } else { last_success(path) };
+    let text = text(&name, exit, (ended, last_success), summary);
     place(path, &text).map_err(|source| Error::Unwritable {
         what: format!("`{}`", path.display()),
         hint: "make room, or name another file with `--metrics-file`",
         source,
     })
+}
+
+/// The time of the last success in a file of an earlier run.
+fn last_success(path: &Path) -> Option<SystemTime> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with("listproof_last_success_timestamp_seconds{"))?;
+    let seconds = line.rsplit_once(' ')?.1.parse().ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 fn place(path: &Path, text: &str) -> io::Result<()> {
@@ -86,13 +96,25 @@ fn place(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// The text of the file. `name` is the label that distinguishes the runs of one machine.
-pub(super) fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&Summary>) -> String {
+pub(super) fn text(
+    name: &str,
+    exit: Exit,
+    (ended, last_success): (SystemTime, Option<SystemTime>),
+    summary: Option<&Summary>,
+) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let name: String = name.chars().map(plain).collect();
     let mut metrics = Metrics { name, text: String::new() };
     metrics.one("exit_code", "how the last run ended, see the table of exit codes", exit.code().into());
-    let ended = ended.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    metrics.one("ended_timestamp_seconds", "when the last run ended", ended);
+    let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    metrics.one("ended_timestamp_seconds", "when the last run ended", seconds(ended));
+    if let Some(at) = last_success {
+        metrics.one(
+            "last_success_timestamp_seconds",
+            "when the last run ended that ended with 0",
+            seconds(at),
+        );
+    }
     let Some(summary) = summary else {
         return metrics.text;
     };
@@ -106,6 +128,14 @@ pub(super) fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&S
     metrics.one("duplicates", "rows whose address an earlier row has", summary.counts.duplicates);
     metrics.one("excluded", "rows that the user's own lists exclude", summary.counts.excluded);
     metrics.one("without_address", "rows without an address", summary.counts.without_address);
+    metrics.one("still_to_ask", "recipients that are still to be probed", summary.still_to_probe);
+    let stopped = summary.stopped_because().into_iter().map(|why| (why, 1));
+    metrics.each(
+        "stopped_because",
+        "why the last run stopped early; no value if it did not",
+        "because",
+        stopped,
+    );
     metrics.one("domains", "domains looked up", summary.probed.domains);
     metrics.one("questions", "recipients probed", summary.probed.questions);
     metrics.one("connections", "connections to mail servers", summary.probed.connections);
@@ -154,9 +184,9 @@ mod tests {
 
     #[test]
     fn a_failed_run_writes_its_exit_code_and_time() {
-        let ended = UNIX_EPOCH + std::time::Duration::from_secs(1_767_600_000);
+        let ended = UNIX_EPOCH + Duration::from_secs(1_767_600_000);
         assert_eq!(
-            text("jane@acme.example", Exit::Misconfigured, ended, None),
+            text("jane@acme.example", Exit::Misconfigured, (ended, None), None),
             "# HELP listproof_exit_code how the last run ended, see the table of exit codes\n\
              # TYPE listproof_exit_code gauge\n\
              listproof_exit_code{list=\"jane_acme_example\"} 78\n\

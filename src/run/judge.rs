@@ -17,9 +17,10 @@ use super::row_status;
 use crate::address::{Address, AddressKinds};
 use crate::error::Error;
 use crate::evidence::{AddressStatus, CatchAll, Evidence, MailboxEvidence, RouteFact};
-use crate::list::{AddressHash, Composed, Composer, ListEntry, Row, RowBatch};
+use crate::list::{Composed, Composer, ListEntry, Row, RowBatch};
 use crate::policy::{Lifetimes, RetryRules};
-use crate::reason::{Confidence, Finding, Verdict};
+use crate::reason::{Finding, Verdict};
+use crate::report::BatchTally;
 use crate::state::{ReportedNote, ReportedVerdict, StateError, StoredResult, VerdictUpdate};
 use crate::verdict::{AddressResult, DecidingReply, Judgment, decide};
 
@@ -172,6 +173,8 @@ pub(super) struct JudgeOptions {
     pub(super) changed_only: bool,
     /// The name of the address column; empty where the list has no header.
     pub(super) header: String,
+    /// Some addresses are kept as examples for the report.
+    pub(super) keeps_addresses: bool,
 }
 
 /// A judged batch of rows.
@@ -179,8 +182,8 @@ pub(super) struct JudgeOptions {
 pub(super) struct JudgedBatch {
     /// The rows as they are written.
     pub(super) composed: Composed,
-    /// Undeliverable rows that are not confirmed: the number of each, and the hash of its address.
-    pub(super) unconfirmed: Vec<(u64, Option<AddressHash>)>,
+    /// What they have in common.
+    pub(super) tally: BatchTally,
     /// How long their results are valid.
     pub(super) validity: Validity,
     /// What changes in the state.
@@ -210,7 +213,7 @@ impl RowJudge {
     /// Judges a batch; `judged` is overwritten.
     pub(super) fn judge(&mut self, batch: &RowBatch, judged: &mut JudgedBatch) -> Result<(), Error> {
         judged.composed.clear();
-        judged.unconfirmed.clear();
+        judged.tally.clear(self.options.keeps_addresses);
         judged.updates.verdicts.clear();
         judged.updates.notes.clear();
         judged.validity = Validity::default();
@@ -235,7 +238,9 @@ impl RowJudge {
             && let Some((_, result, validity)) = self.by_kinds.iter().find(|(known, ..)| *known == kinds)
         {
             let key = self.keys.of_parts(local, domain);
-            self.composer.plain_row(row, result, (local, domain), Some(key), &mut judged.composed);
+            if self.composer.plain_row(row, result, (local, domain), Some(key), &mut judged.composed) {
+                judged.tally.add(result, Some(domain));
+            }
             judged.validity.add(*validity);
             return Ok(());
         }
@@ -253,14 +258,15 @@ impl RowJudge {
         let key = cell.form.listed_address().map(|address| self.keys.of(address));
         let JudgedRow { result, validity, update } =
             self::row(&mut self.reader, cell, self.options.risky_roles)?;
-        if is_unconfirmed(&result.judgment) {
-            judged.unconfirmed.push((row.record, key));
-        }
         let change = self.reader.change_status(row.address(), &result)?;
-        if change.is_changed || !self.options.changed_only {
-            self.composer.row(row, &result, repaired.as_deref(), key, &mut judged.composed);
+        let is_row = if change.is_changed || !self.options.changed_only {
+            self.composer.row(row, &result, repaired.as_deref(), key, &mut judged.composed)
         } else {
             judged.composed.add_unchanged(row.record, result.judgment.reason, key);
+            true
+        };
+        if is_row {
+            judged.tally.add(&result, None);
         }
         judged.validity.add(validity);
         judged.updates.verdicts.extend(update);
@@ -269,23 +275,5 @@ impl RowJudge {
             self.by_kinds.push((kinds, result, validity));
         }
         Ok(())
-    }
-}
-
-/// True for an undeliverable row that is in no suppression list.
-fn is_unconfirmed(judgment: &Judgment) -> bool {
-    judgment.reason.verdict() == Verdict::Undeliverable && judgment.confidence == Confidence::Inferred
-}
-
-impl JudgedBatch {
-    /// How many undeliverable rows are not confirmed, without duplicates. `firsts` has one entry for each of
-    /// [`Composed::hashes`]: the first row with the same address, if that is an earlier one.
-    pub(super) fn count_unconfirmed(&self, firsts: &[Option<u64>]) -> u64 {
-        let mut unconfirmed = self.unconfirmed.iter().peekable();
-        let rows = self.composed.hashes().zip(firsts);
-        let is_counted = |(row, first): ((u64, Option<AddressHash>), &Option<u64>)| {
-            unconfirmed.next_if(|unconfirmed| **unconfirmed == row).is_some() && first.is_none()
-        };
-        rows.map(is_counted).filter(|is_counted| *is_counted).count() as u64
     }
 }

@@ -9,8 +9,8 @@ use super::analyze::AnalyzeOptions;
 use super::exclusions::Exclusions;
 use crate::error::Error;
 use crate::list::{self, List, OutputTarget, ReadOptions, Source, WriteOptions};
-use crate::policy::Policy;
-use crate::report::Gates;
+use crate::policy::{BouncePriors, Policy};
+use crate::report::{Gates, PageOptions, Rerun};
 
 /// A list, and what is written about it.
 #[derive(Debug)]
@@ -33,6 +33,12 @@ pub struct ListJob {
     pub exclude: Vec<PathBuf>,
     /// When a finished run counts as failed.
     pub gates: Gates,
+    /// A file with expected bounce rates, in place of those of the policy.
+    pub bounce_priors: Option<PathBuf>,
+    /// How the report is written.
+    pub pages: PageOptions,
+    /// The command line, for the commands that a summary names.
+    pub rerun: Rerun,
 }
 
 /// A list that is open, with what is written about it.
@@ -60,6 +66,9 @@ impl ListJob {
             case_sensitive: false,
             exclude: Vec::new(),
             gates: Gates::default(),
+            bounce_priors: None,
+            pages: PageOptions::default(),
+            rerun: Rerun::default(),
         }
     }
 
@@ -82,11 +91,18 @@ impl ListJob {
         let mut files = OutputTarget::files(self.target.as_ref(), &self.source);
         files.extend(self.source.path().map(Path::to_owned));
         files.extend(self.exclude.iter().cloned());
+        files.extend(self.bounce_priors.clone());
         files
     }
 }
 
 impl OpenedList {
+    /// How many addresses are expected to bounce. Own rates are leaked: a process has one list of them.
+    pub(super) fn bounce_priors(&self, policy: Policy) -> Result<&'static BouncePriors, Error> {
+        let Some(file) = &self.job.bounce_priors else { return Ok(policy.bounces()) };
+        Ok(Box::leak(Box::new(policy.bounces().with_file(file)?)))
+    }
+
     /// How its addresses are analyzed.
     pub(super) fn analyze_options(&self, policy: Policy) -> AnalyzeOptions {
         AnalyzeOptions {

@@ -84,5 +84,10 @@ pub(super) fn report(
     })?;
     state.commit()?;
     let still_to_probe = state.still_to_probe(run.id)?;
-    open.finish(&RunStats { conditions, still_to_probe, ..RunStats::default() })
+    open.finish(&RunStats {
+        conditions,
+        still_to_probe,
+        ended: Some(clock.now().wall),
+        ..RunStats::default()
+    })
 }

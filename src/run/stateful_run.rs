@@ -193,7 +193,11 @@ impl StatefulRun {
             let anomalies = anomalies.iter().map(|lane| &**lane);
             self.state.finish_run(self.run.id, self.now().wall, blocked, anomalies, fresh_until, oldest)?;
         }
-        Ok(self.state.commit()?)
+        self.state.commit()?;
+        if is_finished && self.state.is_persistent() {
+            self.state.retain(self.job.policy.lifetimes().retention, self.now().wall)?;
+        }
+        Ok(())
     }
 }
 

@@ -35,7 +35,8 @@ pub(super) fn verify_offline(
     let readers = repeat_with(reader).take(parallel::worker_count()).collect();
     // A part of the list is useless, and all of it is quickly judged again: a canceled job writes nothing.
     open.write_results(settings.risky_roles, readers, |_| cancel.check())?;
-    open.finish(&RunStats { took: clock.now().elapsed, ..RunStats::default() })
+    let now = clock.now();
+    open.finish(&RunStats { took: now.elapsed, ended: Some(now.wall), ..RunStats::default() })
 }
 
 /// Verifies a list over the network.
@@ -88,6 +89,7 @@ async fn verify_with_state(
         rejections: outcome.rejections.clone(),
         forced: outcome.forced.clone(),
         took: run.now().elapsed,
+        ended: Some(run.now().wall),
         still_to_probe,
         out_of_time: outcome.out_of_time,
     })?;

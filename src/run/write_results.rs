@@ -4,7 +4,7 @@
 //! written in the order of the list. Memory holds a few batches, never the list.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::analyze::AnalyzeOptions;
 use super::duplicates::DuplicateRows;
@@ -15,8 +15,8 @@ use super::parallel;
 use super::probe_job::RunConditions;
 use crate::error::{Error, Exit};
 use crate::list::{List, OutputTarget, Outputs};
-use crate::policy::Policy;
-use crate::report::{Gates, ProbeCounts, Summary};
+use crate::policy::{BouncePriors, Policy, SendingAdvice};
+use crate::report::{Gates, PageOptions, ProbeCounts, ReportPage, Rerun, RowTally, Summary, html, markdown};
 use crate::schedule::{HostRejection, ProviderEventKind};
 
 /// An open list with its outputs.
@@ -27,11 +27,14 @@ pub(super) struct OpenJob {
     pub(super) how: AnalyzeOptions,
     outputs: Outputs,
     target: OutputTarget,
-    /// Undeliverable rows that are not confirmed.
-    unconfirmed: u64,
     gates: Gates,
     unprobed: bool,
     changed_only: bool,
+    tally: RowTally,
+    priors: &'static BouncePriors,
+    rerun: Rerun,
+    pages: PageOptions,
+    advice: &'static SendingAdvice,
 }
 
 /// How a run went, for its summary.
@@ -49,6 +52,8 @@ pub(super) struct RunStats {
     pub(super) forced: Vec<String>,
     /// How long the run took.
     pub(super) took: Duration,
+    /// When it ended; `None` where its clock does not matter.
+    pub(super) ended: Option<SystemTime>,
     /// How many recipients are still to be probed.
     pub(super) still_to_probe: u64,
     /// The clock stopped the run.
@@ -61,6 +66,7 @@ impl OpenJob {
     /// Creates the outputs of a list. `unprobed`: recipients are not probed.
     pub(super) fn new(opened: OpenedList, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
         let how = opened.analyze_options(policy);
+        let priors = opened.bounce_priors(policy)?;
         let OpenedList { list, job, .. } = opened;
         let form = list.format();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
@@ -73,8 +79,23 @@ impl OpenJob {
         if let Some(warning) = outputs.warning() {
             tracing::warn!(event = "columns", "{warning}");
         }
-        let ListJob { gates, changed_only, .. } = job;
-        Ok(OpenJob { list, how, outputs, target, unconfirmed: 0, gates, unprobed, changed_only })
+        let ListJob { gates, changed_only, rerun, pages, .. } = job;
+        let advice = policy.sending();
+        let tally = RowTally::default();
+        Ok(OpenJob {
+            list,
+            how,
+            outputs,
+            target,
+            gates,
+            unprobed,
+            changed_only,
+            tally,
+            priors,
+            rerun,
+            pages,
+            advice,
+        })
     }
 
     /// Judges and writes every row, with one worker for each reader. `record` gets what changes in the state.
@@ -87,7 +108,12 @@ impl OpenJob {
         let format = self.list.format();
         let header = format.columns.get(format.address_column).filter(|_| format.has_header);
         let header = header.cloned().unwrap_or_default();
-        let options = JudgeOptions { risky_roles, changed_only: self.changed_only, header };
+        let options = JudgeOptions {
+            risky_roles,
+            changed_only: self.changed_only,
+            header,
+            keeps_addresses: self.pages.has_addresses,
+        };
         let mut duplicates = DuplicateRows::of(&self.list, self.how.clone());
         let judge = |reader| {
             RowJudge::new(
@@ -102,8 +128,8 @@ impl OpenJob {
         let mut validity = Validity::default();
         parallel::each(&self.list, judges, RowJudge::judge, |judged| {
             let firsts = duplicates.first_of(judged.composed.hashes())?;
-            self.unconfirmed += judged.count_unconfirmed(&firsts);
             self.outputs.write_composed(&judged.composed, &firsts)?;
+            self.tally.add(&judged.tally, &firsts);
             validity.add(judged.validity);
             record(&judged.updates)
         })?;
@@ -129,10 +155,12 @@ impl OpenJob {
         let summary = Summary {
             input: form.name.clone(),
             format: self.list.sentence(),
+            tally: self.tally,
+            priors: self.priors,
             probed: stats.counts,
             provider_events: stats.events.clone(),
             took: stats.took,
-            unconfirmed: self.unconfirmed,
+            ended: stats.ended.unwrap_or(SystemTime::UNIX_EPOCH),
             unprobed: self.unprobed,
             changed_only: self.changed_only,
             still_to_probe: stats.still_to_probe,
@@ -147,8 +175,16 @@ impl OpenJob {
             },
             stem: form.stem(),
             ending: finished.ending,
+            rerun: self.rerun,
             counts: finished.counts.clone(),
         };
+        if matches!(self.target, OutputTarget::Folder(_)) {
+            let page = ReportPage::of(&summary, self.advice);
+            finished.write_report("report.html", html(&page).as_bytes())?;
+            if self.pages.has_markdown {
+                finished.write_report("report.md", markdown(&page).as_bytes())?;
+            }
+        }
         finished.write_summary(summary.json().as_bytes())?;
         Ok(summary)
     }

@@ -4,7 +4,7 @@
 //! Decides: what belongs to a recipient: the replies to its probes, its result, its place in worklists, and the reason
 //! that was last reported. Must not: leave a deleted address in the file; `forget` overwrites it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -14,6 +14,9 @@ use super::freshness::is_usable_in;
 use super::store::{millis, time};
 use super::{NameHash, State, StateError};
 use crate::address::{Address, Domain};
+
+/// Answers are deleted when some are older than their retention by this time.
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 /// Figures of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +80,28 @@ impl State {
 
     /// Deletes facts from before a time, but not those of younger runs that can resume.
     pub fn prune(&mut self, before: SystemTime, now: SystemTime) -> Result<PruneCounts, StateError> {
+        self.prune_facts(before, now, false)
+    }
+
+    /// Deletes answers that are older than `retention`, if some are older by a month: it takes a while in a large state. What
+    /// was last reported stays.
+    pub(crate) fn retain(&mut self, retention: Duration, now: SystemTime) -> Result<(), StateError> {
+        let before = |age| now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+        let (oldest, wanted) = (before(retention.saturating_add(MONTH)), before(retention));
+        let has_old = |sql: &str| self.db.prepare(sql)?.exists([millis(oldest)]);
+        // Replies have no index by time, and runs are few.
+        if has_old("SELECT 1 FROM run WHERE began < ?")? && has_old("SELECT 1 FROM reply WHERE at < ?")? {
+            self.prune_facts(wanted, now, true)?;
+        }
+        Ok(())
+    }
+
+    fn prune_facts(
+        &mut self,
+        before: SystemTime,
+        now: SystemTime,
+        keeps_reported: bool,
+    ) -> Result<PruneCounts, StateError> {
         self.begin_writing()?;
         self.end_runs_before(before, now)?;
         let before = millis(before);
@@ -97,12 +122,14 @@ impl State {
             [before],
         )?;
         let domains = self.db.execute("DELETE FROM route WHERE looked_up < ?", [before])?;
-        self.db.execute(
-            &format!(
-                "DELETE FROM last_reported WHERE {is_old} AND run IN (SELECT id FROM run WHERE began < ?)"
-            ),
-            [before],
-        )?;
+        if !keeps_reported {
+            self.db.execute(
+                &format!(
+                    "DELETE FROM last_reported WHERE {is_old} AND run IN (SELECT id FROM run WHERE began < ?)"
+                ),
+                [before],
+            )?;
+        }
         self.db.execute_batch(
             "DELETE FROM obstacle WHERE id NOT IN (SELECT obstacle FROM result WHERE obstacle IS NOT NULL
                  UNION SELECT catch_all_evidence FROM result WHERE catch_all = 'failed');

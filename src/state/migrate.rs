@@ -62,7 +62,7 @@ fn migrate_in_steps(
     file: Option<&Path>,
     after: &mut dyn FnMut(Step) -> Result<(), StateError>,
 ) -> Result<(), StateError> {
-    if version_of(db)? == VERSION && has_reasons(db)? {
+    if version_of(db)? == VERSION && has_reasons(db)? && has_views(db)? {
         return Ok(());
     }
     // A transaction that is dropped before its commit is rolled back.
@@ -73,7 +73,7 @@ fn migrate_in_steps(
             all.execute_batch(TABLES)?;
             all.execute_batch(VIEWS)?;
         }
-        VERSION => {}
+        VERSION => all.execute_batch(VIEWS)?,
         old => {
             if let Some(file) = file {
                 back_up(file, old, after)?;
@@ -115,6 +115,18 @@ fn has_reasons(db: &Connection) -> rusqlite::Result<bool> {
         }
     }
     Ok(stored == Reason::all().count())
+}
+
+/// True if the state has the views of this program.
+fn has_views(db: &Connection) -> rusqlite::Result<bool> {
+    let mut find = db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'view' AND sql = ?")?;
+    let views = VIEWS.split("CREATE VIEW ").skip(1).filter_map(|view| view.split_once(';'));
+    for (view, _) in views {
+        if !find.exists([format!("CREATE VIEW {view}")])? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn write_reasons(db: &Connection) -> rusqlite::Result<()> {
@@ -233,7 +245,18 @@ mod tests {
     }
 
     fn attempts(file: &Path) -> Vec<Vec<Value>> {
-        rows(&Connection::open(file).unwrap(), "SELECT * FROM attempts ORDER BY email, at")
+        let mut attempts =
+            rows(&Connection::open(file).unwrap(), "SELECT * FROM attempts ORDER BY email, at");
+        // Times of 0.1 have a blank for the `T` and no `Z`.
+        for value in attempts.iter_mut().flatten() {
+            if let Value::Text(text) = value
+                && text.len() == 20
+                && text.ends_with('Z')
+            {
+                *text = text.trim_end_matches('Z').replace('T', " ");
+            }
+        }
+        attempts
     }
 
     /// The files beside a state whose name ends so.

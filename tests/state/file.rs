@@ -1,7 +1,7 @@
 //! The state file itself: reports and commands for its owner, files that are no state or damaged, and two runs with one state.
 
 use crate::support::{SENDER, mode};
-use crate::{WORLD, lab, results, verify};
+use crate::{WORLD, change, lab, query, results, verify};
 
 #[test]
 fn a_report_writes_the_results_of_the_run_without_a_probe() {
@@ -35,6 +35,34 @@ fn an_address_can_be_exported_and_forgotten() {
     let again = verify(&lab, "two", &[], 0);
     assert_eq!(again["questions"], 1 + 1, "the forgotten recipient and a closing control");
     assert_eq!(state(&["prune", "--older-than", "1s"]).split(' ').nth(1), Some("60"));
+}
+
+#[test]
+fn answers_older_than_their_retention_are_deleted_at_the_end_of_a_run() {
+    for (days, stays) in [(420, true), (500, false)] {
+        let lab = lab();
+        verify(&lab, "one", &[], 0);
+        let file = lab.path("state/state.db");
+        let by = i64::from(days) * 86_400_000;
+        change(
+            &file,
+            &format!(
+                "UPDATE reply SET at = at - {by}; UPDATE route SET looked_up = looked_up - {by};
+                 UPDATE run SET began = began - {by}, ended = ended - {by};
+                 UPDATE result SET checked = checked - {by}, expires = expires - {by};"
+            ),
+        );
+        let (reported, replies) = ("SELECT count(*) FROM last_reported", "SELECT count(*) FROM reply");
+        let (reported_before, replies_before) = (query(&file, reported), query(&file, replies));
+        assert!(reported_before > 0 && replies_before > 0);
+        lab.write("list.csv", "email\nuser1@acme.example\n");
+        verify(&lab, "two", &[], 0);
+        let (began, old) = (query(&file, "SELECT max(began) FROM run"), by / 2);
+        let old = query(&file, &format!("SELECT count(*) FROM reply WHERE at < {}", began - old));
+        assert_eq!(old > 0, stays, "{days} days");
+        assert_eq!(query(&file, reported), reported_before, "what was reported stays");
+        assert_eq!(query(&file, "SELECT count(*) FROM result WHERE local = 'user1' AND checked IS NULL"), 0);
+    }
 }
 
 #[test]

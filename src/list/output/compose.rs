@@ -65,7 +65,7 @@ pub(super) struct RowLine {
 }
 
 impl Composer {
-    /// Composes one row.
+    /// Composes one row. False if it is listed as unreadable instead.
     ///
     /// `repaired` is the judged address, if it is not the one of the row. `hash` is the address's hash among the
     /// addresses of the list.
@@ -76,9 +76,9 @@ impl Composer {
         repaired: Option<&str>,
         hash: Option<AddressHash>,
         out: &mut Composed,
-    ) {
+    ) -> bool {
         let output = OutputRow { result, plain: None, original: repaired.map(|_| row.address()) };
-        self.compose(row, output, repaired, hash, out);
+        self.compose(row, output, repaired, hash, out)
     }
 
     /// Composes a row that shares its `result` with other rows and has an `address` (local part, domain) of its own. The
@@ -90,9 +90,9 @@ impl Composer {
         address: (&str, &str),
         hash: Option<AddressHash>,
         out: &mut Composed,
-    ) {
+    ) -> bool {
         let output = OutputRow { result, plain: Some(address), original: None };
-        self.compose(row, output, None, hash, out);
+        self.compose(row, output, None, hash, out)
     }
 
     fn compose(
@@ -102,9 +102,10 @@ impl Composer {
         repaired: Option<&str>,
         hash: Option<AddressHash>,
         out: &mut Composed,
-    ) {
+    ) -> bool {
         if let Some(unreadable) = self.layout.name_clash(row) {
-            return out.add_unreadable(unreadable);
+            out.add_unreadable(unreadable);
+            return false;
         }
         let result = output.result;
         let Composed { lines, results, others } = out;
@@ -141,6 +142,7 @@ impl Composer {
             other: (others_start..suppressed_start).into(),
             suppressed: (suppressed_start..others.len()).into(),
         }));
+        true
     }
 }
 

@@ -84,7 +84,7 @@ const LISTS: [&str; 11] = [
 /// The names of all files that a run may write.
 pub(super) fn names(stem: &str) -> impl Iterator<Item = String> {
     let lists = LISTS.iter().flat_map(|file| ENDINGS.map(|ending| format!("{file}.{ending}")));
-    let others = ["report.html", "summary.json"].map(str::to_owned);
+    let others = ["report.html", "report.md", "summary.json"].map(str::to_owned);
     lists.chain(others).map(move |file| format!("{stem}.{file}"))
 }
 

@@ -379,9 +379,9 @@ pub struct FinishedOutputs {
 }
 
 impl FinishedOutputs {
-    /// Writes the report, if there is a folder.
-    pub fn write_report(&self, html: &[u8]) -> Result<(), ListError> {
-        self.add("report.html", html)
+    /// Writes the report, `report.html` or `report.md`, if there is a folder.
+    pub fn write_report(&self, name: &str, text: &[u8]) -> Result<(), ListError> {
+        self.add(name, text)
     }
 
     /// Writes the summary, if there is a folder. It shows that the run is done, so it is written last.

@@ -85,7 +85,8 @@ impl Pacer {
         let burst = NonZeroU32::new(burst.min(per_minute / 4)).unwrap_or(NonZeroU32::MIN);
         let steady = per_minute.saturating_sub(burst.get()).max(1);
         let quota = Quota::with_period(Duration::from_secs(60) / steady)
-            .expect("a minute divided by a u32 is more than zero nanoseconds")
+            // Never happens, because a minute divided by a `u32` is more than zero nanoseconds.
+            .unwrap_or(Quota::per_minute(burst))
             .allow_burst(burst);
         let limiter = RateLimiter::new(quota, FullAt(Cell::new(fill(&quota).into())), clock.clone());
         Pacer { limiter, per_minute, quota }
@@ -127,8 +128,12 @@ impl Pacer {
 
     fn decide(&self, purpose: Purpose, count: u32) -> Result<(), Duration> {
         let count = NonZeroU32::new(count.min(self.burst())).unwrap_or(NonZeroU32::MIN);
-        let decided = self.limiter.check_key_n(&purpose, count).expect("the count is at most the burst");
-        decided.map_err(|not_until| not_until.wait_time_from(self.limiter.clock().now()))
+        match self.limiter.check_key_n(&purpose, count) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(not_until)) => Err(not_until.wait_time_from(self.limiter.clock().now())),
+            // Never happens, because the count is at most the burst.
+            Err(_) => Err(self.refill_time()),
+        }
     }
 }
 

@@ -288,7 +288,11 @@ fn must_be_harmless(place: &str, text: &str) {
     let bad = |c: char| (c.is_control() && c != '\n' && c != '\r') || matches!(c, '\u{202e}' | '\u{200b}');
     assert!(!text.contains(bad), "{place} holds a control: {text:?}");
     let is_page = text.starts_with("<!doctype html>");
-    assert!(!is_page || !text.contains("<script>alert"), "{place} holds a script");
+    if is_page {
+        // CSS has lines that begin with @.
+        assert!(!text.to_lowercase().contains("<script"), "{place} holds a script");
+        return;
+    }
     let cells = text.split(['\n', ',']).map(|cell| cell.trim_start_matches('"'));
     assert!(!cells.into_iter().any(|cell| cell.starts_with(['=', '@'])), "{place} holds a formula");
 }

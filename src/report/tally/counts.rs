@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use foldhash::fast::RandomState;
 use smol_str::SmolStr;
 
-use super::domains::{DomainCounts, DomainTable};
+use super::domains::DomainTable;
 use super::rows::{BatchTally, MOST_EXAMPLES, RowGroup, SampleReply, time_of};
 use crate::reason::{Confidence, Fault, Reason, Verdict};
 
@@ -75,14 +75,11 @@ impl RowTally {
     pub fn add(&mut self, batch: &BatchTally, firsts: &[Option<u64>]) {
         debug_assert_eq!(batch.rows.len(), firsts.len(), "each row has an entry");
         let mut groups = vec![0u64; batch.groups.len()];
-        let mut domains = vec![DomainCounts::default(); batch.domains.len()];
         for (row, _) in batch.rows.iter().zip(firsts).filter(|(_, first)| first.is_none()) {
             groups[row.group as usize] += 1;
             let group = &batch.groups[row.group as usize].0;
-            let (Some(domain), Some(verdict)) = (row.domain, index(group.reason)) else { continue };
-            let counts = &mut domains[domain as usize];
-            counts.verdicts[verdict] += 1;
-            counts.rejecting_us += u64::from(group.rejects_us);
+            let (Some(domain), Some(verdict)) = (&row.domain, index(group.reason)) else { continue };
+            self.domains.add(domain, verdict, group.rejects_us, row.replied);
         }
         for ((group, sample), rows) in batch.groups.iter().zip(groups).filter(|(_, rows)| *rows > 0) {
             if !self.groups.contains_key(group) {
@@ -90,12 +87,6 @@ impl RowTally {
             }
             if let Some(count) = self.groups.get_mut(group) {
                 count.rows += rows;
-            }
-        }
-        for ((name, replied), counts) in batch.domains.iter().zip(&mut domains) {
-            counts.replied = *replied;
-            if counts.rows() > 0 {
-                self.domains.add(name, counts);
             }
         }
         let is_first = |row: usize| firsts.get(row).is_some_and(Option::is_none);

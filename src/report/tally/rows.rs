@@ -32,11 +32,13 @@ pub struct RowGroup {
 }
 
 /// A row that was judged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RowEntry {
     pub(super) group: u32,
     /// `None` where the row has no address.
-    pub(super) domain: Option<u32>,
+    pub(super) domain: Option<SmolStr>,
+    /// A mail server replied for it.
+    pub(super) replied: bool,
 }
 
 /// The judged rows of a batch.
@@ -44,9 +46,6 @@ pub(super) struct RowEntry {
 pub struct BatchTally {
     pub(super) groups: Vec<(RowGroup, Option<SampleReply>)>,
     group_ids: HashMap<RowGroup, u32, RandomState>,
-    /// Domains, and whether a mail server replied for them.
-    pub(super) domains: Vec<(SmolStr, bool)>,
-    domain_ids: HashMap<SmolStr, u32, RandomState>,
     pub(super) rows: Vec<RowEntry>,
     /// Rows with a time to probe again, in minutes since 1970.
     pub(super) retries: Vec<(usize, u64)>,
@@ -75,8 +74,6 @@ impl BatchTally {
         self.examples.clear();
         self.groups.clear();
         self.group_ids.clear();
-        self.domains.clear();
-        self.domain_ids.clear();
         self.rows.clear();
         self.retries.clear();
         self.typos.clear();
@@ -87,8 +84,7 @@ impl BatchTally {
         let reason = result.judgment.reason;
         let group = self.group(result);
         let own = result.address.as_ref().and_then(|address| address.domain());
-        let replied = result.reply.is_some();
-        let domain = plain.or(own.map(Domain::as_str)).map(|name| self.domain(name, replied));
+        let domain = plain.or(own.map(Domain::as_str)).map(SmolStr::new);
         let row = self.rows.len();
         if let Some(at) = result.judgment.retry_after {
             let minute = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().div_ceil(60));
@@ -110,7 +106,7 @@ impl BatchTally {
         {
             self.examples.push((row, reason, address.to_string()));
         }
-        self.rows.push(RowEntry { group, domain });
+        self.rows.push(RowEntry { group, domain, replied: result.reply.is_some() });
     }
 
     fn group(&mut self, result: &AddressResult) -> u32 {
@@ -126,6 +122,12 @@ impl BatchTally {
             kinds: [role, disposable, free, tagged, relay].map(|kind| kind == Some(true)),
             rejects_us,
         };
+        // Neighbors are mostly alike, and comparing is cheaper than hashing.
+        if let Some(last) = self.rows.last()
+            && self.groups[last.group as usize].0 == group
+        {
+            return last.group;
+        }
         if let Some(id) = self.group_ids.get(&group) {
             return *id;
         }
@@ -133,17 +135,6 @@ impl BatchTally {
         let id = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
         self.groups.push((group.clone(), sample));
         self.group_ids.insert(group, id);
-        id
-    }
-
-    fn domain(&mut self, name: &str, replied: bool) -> u32 {
-        if let Some(id) = self.domain_ids.get(name) {
-            self.domains[*id as usize].1 |= replied;
-            return *id;
-        }
-        let (id, name) = (u32::try_from(self.domains.len()).unwrap_or(u32::MAX), SmolStr::new(name));
-        self.domains.push((name.clone(), replied));
-        self.domain_ids.insert(name, id);
         id
     }
 }

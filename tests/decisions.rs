@@ -13,7 +13,7 @@ use listproof::details::{
     SuspectedTypo,
 };
 use listproof::internals::verdict::decide;
-use listproof::policy::RetryRules;
+use listproof::policy::Policy;
 use listproof::{
     Address, Cause, ClassifiedReply, Confidence, Domain, Evidence, Fault, Finding, Judgment, Reason, Reply,
     Stage, Verdict,
@@ -56,7 +56,7 @@ fn evidence(mailbox: MailboxEvidence) -> Evidence {
 }
 
 fn judge(evidence: &Evidence) -> Judgment {
-    decide(evidence, NOW, |retry| RetryRules::built_in().later_run(retry)).0
+    decide(evidence, NOW, |retry| Policy::built_in().later_run(retry)).0
 }
 
 fn row(out: &mut String, left: &str, evidence: &Evidence) {

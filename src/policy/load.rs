@@ -4,6 +4,7 @@
 //! rejects.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::blocklists::Blocklists;
 use super::bounces::BouncePriors;
@@ -16,6 +17,7 @@ use super::retry::RetryRules;
 use super::sender::SenderPolicy;
 use super::sending::SendingAdvice;
 use super::thresholds::Thresholds;
+use crate::reason::Retry;
 
 /// All policy data of a run. Shipped data is parsed on first use, so an offline run never parses the reply rules.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +103,12 @@ impl Policy {
         self.own_retry.unwrap_or_else(RetryRules::built_in)
     }
 
+    /// How long after its reply a row that stays unknown is due again, where the server named no time. `None` where waiting
+    /// alone changes nothing.
+    pub fn later_run(&self, retry: Retry) -> Option<Duration> {
+        self.retry().later_run(retry, self.thresholds().anomaly.held_back())
+    }
+
     /// The shipped policy, changed by a user's folder if there is one.
     pub fn of(folder: Option<&Path>) -> Result<Policy, PolicyError> {
         folder.map_or_else(|| Ok(Policy::built_in()), Policy::with_folder)
@@ -149,5 +157,20 @@ impl Policy {
             policy.own_retry = Some(Box::leak(Box::new(rules)));
         }
         Ok(policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_an_outage_holds_back_is_due_when_its_result_may_count() {
+        let own = "[anomaly]\nasked = 20\nunknown_percent = 70\nrecently_days = 45\nrecently_deliverable = 20\n\
+                   recently_gone_percent = 10\nheld_back_hours = 48\n";
+        let thresholds = Thresholds::built_in().with("own.toml", own).unwrap();
+        let policy = Policy { own_thresholds: Some(Box::leak(Box::new(thresholds))), ..Policy::built_in() };
+        assert_eq!(policy.later_run(Retry::Day), Some(Duration::from_secs(48 * 3600)));
+        assert_eq!(policy.later_run(Retry::Later), Policy::built_in().later_run(Retry::Later));
     }
 }

@@ -64,8 +64,6 @@ struct LaterRun {
     greylisted: Duration,
     #[serde(deserialize_with = "duration::deserialize")]
     failed: Duration,
-    #[serde(deserialize_with = "duration::deserialize")]
-    held_back: Duration,
 }
 
 /// A user's file: the sections that it has.
@@ -105,14 +103,14 @@ impl RetryRules {
     }
 
     /// How long after its reply a row that stays unknown is due again, where the server named no time. `None` where waiting alone
-    /// changes nothing.
-    pub fn later_run(&self, retry: Retry) -> Option<Duration> {
+    /// changes nothing. `held_back` is how long results of an outage are held back.
+    pub(super) fn later_run(&self, retry: Retry, held_back: Duration) -> Option<Duration> {
         match retry {
             Retry::No | Retry::AfterDelisting | Retry::AfterRepair | Retry::Days => None,
             Retry::WithTls | Retry::OtherMxHost => Some(Duration::ZERO),
             Retry::AsRequested => Some(self.later_run.greylisted),
             Retry::Once | Retry::Later | Retry::Slower | Retry::Hour => Some(self.later_run.failed),
-            Retry::Day => Some(self.later_run.held_back),
+            Retry::Day => Some(held_back),
         }
     }
 }
@@ -245,7 +243,7 @@ mod tests {
         assert_eq!(retry_policy.tries(), shipped.tries);
         for (text, says) in [
             ("\n[tries]\ndrop = 1\n", "own.toml:3: "),
-            ("[later_run]\ngreylisted = \"soon\"\nfailed = \"1h\"\nheld_back = \"1d\"\n", "own.toml:2: "),
+            ("[later_run]\ngreylisted = \"soon\"\nfailed = \"1h\"\n", "own.toml:2: "),
         ] {
             let fault = shipped.clone().with("own.toml", text).unwrap_err().to_string();
             assert!(fault.starts_with(says), "{fault}");

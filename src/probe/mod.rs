@@ -1,8 +1,8 @@
 //! Probes: which recipients of a domain are probed, with which controls, and when enough is known.
 //!
 //! Owns two questions: "which recipient of this domain next?" and "again, when, at which MX host?". No other room sends a control by
-//! a plan of its own (`schedule` adds closing controls) or has a retry ladder; the ladders are data (`policy::retry`). Nothing here waits or knows a connection: the
-//! scheduler asks for probes and reports replies.
+//! a plan of its own (`schedule` adds closing controls) or has a retry ladder; the ladders are data (`policy::retry`). Nothing here
+//! waits or knows a connection: the scheduler asks for probes and reports replies.
 //!
 //! | what | file |
 //! |---|---|

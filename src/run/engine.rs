@@ -302,7 +302,7 @@ impl<'a, 'p> Engine<'a, 'p> {
     /// Stores the result of a recipient, with the verdict that follows from its own evidence.
     fn complete(&mut self, result: &ProbeResult) -> Result<(), Error> {
         let now = self.job.network.clock.now().wall;
-        let verdict = judge::recipient(&result.address, &result.mailbox, self.job.policy.lifetimes(), now);
+        let verdict = judge::recipient(&result.address, &result.mailbox, &self.job.policy, now);
         self.state.write_result(self.run.id, result, verdict, now)?;
         self.progress.advance(1, self.sessions.len());
         Ok(())

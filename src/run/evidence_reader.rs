@@ -15,7 +15,7 @@ use crate::address::{Address, Certainty, Domain};
 use crate::evidence::{
     AddressStatus, Attempt, CatchAll, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo,
 };
-use crate::policy::{Lifetimes, Policy, RetryRules};
+use crate::policy::Policy;
 use crate::reason::{Cause, Verdict};
 use crate::state::{
     ChangeStatus, FactQueries, FreshnessPolicy, NameHash, RunHandle, RunId, State, StateError, StoredResult,
@@ -102,14 +102,9 @@ impl EvidenceReader {
         self.now
     }
 
-    /// How long results are valid.
-    pub fn lifetimes(&self) -> &'static Lifetimes {
-        self.facts.as_ref().map_or_else(Lifetimes::built_in, |facts| facts.filter.policy.lifetimes())
-    }
-
-    /// When a row that stays unknown is due again.
-    pub(super) fn retry_rules(&self) -> &'static RetryRules {
-        self.facts.as_ref().map_or_else(RetryRules::built_in, |facts| facts.filter.policy.retry())
+    /// How long results are valid, and when a row that stays unknown is due again.
+    pub(super) fn policy(&self) -> Policy {
+        self.facts.as_ref().map_or_else(Policy::built_in, |facts| facts.filter.policy)
     }
 
     /// The evidence of a row with this cell.

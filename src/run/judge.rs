@@ -18,7 +18,7 @@ use crate::address::{Address, AddressKinds};
 use crate::error::Error;
 use crate::evidence::{AddressStatus, CatchAll, Evidence, MailboxEvidence, RouteFact};
 use crate::list::{Composed, Composer, ListEntry, Row, RowBatch};
-use crate::policy::{Lifetimes, RetryRules};
+use crate::policy::Policy;
 use crate::reason::{Finding, Verdict};
 use crate::report::BatchTally;
 use crate::state::{ReportedNote, ReportedVerdict, StateError, StoredResult, VerdictUpdate};
@@ -61,18 +61,17 @@ fn judge<'a>(
     evidence: &'a Evidence,
     looked_up: Option<SystemTime>,
     risky_roles: bool,
-    lifetimes: &Lifetimes,
-    retry: &RetryRules,
+    policy: &Policy,
     now: SystemTime,
 ) -> (Judgment, ReportedVerdict, Option<DecidingReply<'a>>) {
-    let (mut judgment, deciding) = decide(evidence, now, |kind| retry.later_run(kind));
+    let (mut judgment, deciding) = decide(evidence, now, |kind| policy.later_run(kind));
     if risky_roles && evidence.kinds.role == Some(true) && judgment.reason.verdict() == Verdict::Deliverable {
         judgment.reason = Finding::RoleAccount.into();
         judgment.rule = "list.role".into();
     }
     let reason = judgment.reason;
     let checked = deciding.as_ref().map(|deciding| deciding.at).or(looked_up);
-    let verdict = ReportedVerdict { reason, checked, expires: lifetimes.end(reason, checked) };
+    let verdict = ReportedVerdict { reason, checked, expires: policy.lifetimes().end(reason, checked) };
     (judgment, verdict, deciding)
 }
 
@@ -80,7 +79,7 @@ fn judge<'a>(
 pub(super) fn recipient(
     address: &Address,
     mailbox: &MailboxEvidence,
-    lifetimes: &Lifetimes,
+    policy: &Policy,
     now: SystemTime,
 ) -> ReportedVerdict {
     let evidence = Evidence {
@@ -91,8 +90,7 @@ pub(super) fn recipient(
         route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
         mailbox: mailbox.clone(),
     };
-    // When it is due again is no part of the verdict.
-    let (_, verdict, _) = judge(&evidence, None, false, lifetimes, RetryRules::built_in(), now);
+    let (_, verdict, _) = judge(&evidence, None, false, policy, now);
     verdict
 }
 
@@ -106,7 +104,7 @@ pub(super) fn row(
     let RowEvidence { evidence, provider, looked_up, stored } = reader.evidence_for(cell)?;
     let can_be_probed = matches!(evidence.status, AddressStatus::Valid(_));
     let (judgment, verdict, deciding) =
-        judge(&evidence, looked_up, risky_roles, reader.lifetimes(), reader.retry_rules(), reader.now());
+        judge(&evidence, looked_up, risky_roles, &reader.policy(), reader.now());
     let (mx_host, reply) = match deciding {
         Some(deciding) => (Some(deciding.mx_host.clone()), deciding.reply.cloned()),
         None => (None, None),

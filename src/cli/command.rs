@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use super::check::{self, CheckArgs};
 use super::doctor::{self, DoctorArgs};
+use super::guide::{self, GuideArgs};
 use super::list_jobs::{self, PlanArgs, ReportArgs, VerifyArgs};
 use super::log::LogFormat;
 use super::print::{self, print};
@@ -51,6 +52,8 @@ enum Command {
     World(WorldArgs),
     /// Run the real scheduler in a generated world under a virtual clock, and compare it with the theoretical minimum.
     Simulate(SimulateArgs),
+    /// Show a chapter of the guide, or the list of its topics.
+    Guide(GuideArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -89,6 +92,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Policy(command) => reply::policy(&command),
         Command::World(args) => world::serve(&args),
         Command::Simulate(args) => world::simulate(&args),
+        Command::Guide(args) => guide::run(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man => man(),
     };

@@ -126,7 +126,7 @@ fn flags() -> BTreeSet<String> {
         let help = program.args(command).arg("--help").output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
         for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-')) {
-            let words = line.split([' ', ',', '=', '[']).filter(|word| word.starts_with("--"));
+            let words = line.split([' ', ',', '=', '[', '.']).filter(|word| word.starts_with("--"));
             flags.extend(words.take(1).map(str::to_owned));
         }
         let Some((_, commands)) = help.split_once("\nCommands:\n") else { return };

@@ -1,6 +1,6 @@
 //! Verifies mailing lists before they are sent: each address gets a verdict with its evidence, and a cleaned list is written.
-//! No mail is ever sent: `DATA` does not exist here. The README is the manual of the program; this page is for programs that
-//! use the library.
+//! No mail is ever sent: `DATA` does not exist here. The manual of the program is the README and the [`guide`]; this page is for
+//! programs that use the library.
 //!
 //! # Check one address
 //!
@@ -90,6 +90,7 @@
 //! | a column, a file | `list/output/` |
 //! | the summary, a gate, a metric | `report/` |
 //! | a flag | `cli/` |
+//! | a chapter of the guide | `guide/*.md` |
 //! | a setting | `settings/` |
 //! | what an exit code means | `error.rs` |
 //! | what SPF, DMARC and DKIM records mean | `doctor/` |
@@ -97,7 +98,7 @@
 //! | how a scripted server behaves | `world/` |
 //! | what a generated list is made of | `simulate/mixes/*.toml` |
 //!
-//! Arrows run one way, from the top floor down: the program (`main.rs`, `cli`) over `run`, `doctor`, `simulate`, `explain`, `report`
+//! Arrows run one way, from the top floor down: the program (`main.rs`, `cli`) over `guide`, `run`, `doctor`, `simulate`, `explain`, `report`
 //! over `list`, `state`, `world` over `schedule`, `probe`, `verdict` over `evidence`, `policy`, `route` over `smtp`,
 //! `address`, `reason`, `secure_file`, `duration`. `.ci/house` checks it. Sockets, clocks and new files are confined:
 //! `.clippy.toml` names the files that own them.
@@ -108,6 +109,7 @@ mod duration;
 mod error;
 mod evidence;
 pub mod explain;
+pub mod guide;
 #[doc(hidden)]
 pub mod internals;
 pub mod list;

@@ -1,4 +1,4 @@
-//! Runs under a scheduler: the samples work, exit codes, log events and metrics are as in the README, and only the owner can
+//! Runs under a scheduler: the samples work, exit codes, log events and metrics are as in the guide, and only the owner can
 //! read the files.
 #![expect(
     clippy::unwrap_used,
@@ -292,7 +292,7 @@ fn no_log_names_an_address() {
 }
 
 #[test]
-fn the_readme_lists_all_events() {
+fn the_guide_lists_all_events() {
     fn events_in(folder: &Path, found: &mut BTreeSet<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -308,8 +308,8 @@ fn the_readme_lists_all_events() {
     let mut used = BTreeSet::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     events_in(&root.join("src"), &mut used);
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let table = readme.split("<!-- events -->").nth(1).unwrap();
+    let guide = std::fs::read_to_string(root.join("src/guide/nightly.md")).unwrap();
+    let table = guide.split("<!-- events -->").nth(1).unwrap();
     let listed: BTreeSet<String> = table
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())

@@ -8,8 +8,10 @@ use clap_complete::Shell;
 
 use super::check::{self, CheckArgs};
 use super::doctor::{self, DoctorArgs};
+use super::guide::{self, GuideArgs};
 use super::list_jobs::{self, PlanArgs, ReportArgs, VerifyArgs};
 use super::log::LogFormat;
+use super::man::{self, ManArgs};
 use super::print::{self, print};
 use super::reply::{self, ExplainArgs, PolicyCommand};
 use super::state::{self, StateCommand};
@@ -51,13 +53,15 @@ enum Command {
     World(WorldArgs),
     /// Run the real scheduler in a generated world under a virtual clock, and compare it with the theoretical minimum.
     Simulate(SimulateArgs),
+    /// Show a chapter of the guide, or the list of its topics.
+    Guide(GuideArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
         shell: Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page of the program or of a command.
+    Man(ManArgs),
 }
 
 impl Command {
@@ -89,8 +93,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Policy(command) => reply::policy(&command),
         Command::World(args) => world::serve(&args),
         Command::Simulate(args) => world::simulate(&args),
+        Command::Guide(args) => guide::run(&args),
         Command::Completions { shell } => completions(shell),
-        Command::Man => man(),
+        Command::Man(args) => man::run(program(), &args),
     };
     let exit = exit.unwrap_or_else(|error| print_error(&error, log_format));
     ExitCode::from(exit.code())
@@ -132,10 +137,9 @@ fn completions(shell: Shell) -> Result<Exit, Error> {
     print(&String::from_utf8_lossy(&script)).map(|()| Exit::Finished)
 }
 
-fn man() -> Result<Exit, Error> {
-    let mut page = Vec::new();
-    print::to_stdout(clap_mangen::Man::new(Cli::command()).render(&mut page))?;
-    print(&String::from_utf8_lossy(&page)).map(|()| Exit::Finished)
+/// The command line as data.
+pub(super) fn program() -> clap::Command {
+    Cli::command()
 }
 
 #[cfg(test)]

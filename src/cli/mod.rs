@@ -5,16 +5,18 @@
 //! holds one group of commands, its flags and what they do.
 //!
 //! Open `command` for the commands and how the program ends; `list_jobs` for `verify`, `plan` and `report`, `check`, `state`,
-//! `reply` for `explain` and `policy`, `doctor` for `doctor`, `world` for `world` and `simulate`; `probe_args` for the flags that are settings,
+//! `reply` for `explain` and `policy`, `doctor` for `doctor`, `world` for `world` and `simulate`, `guide` for `guide`, `man` for `man`; `probe_args` for the flags that are settings,
 //! `hook` for programs after a run, `rerun` for the next command, `log` for logs, `progress` for the progress bar, `print` for stdout and stderr, `terminal` for what it
 //! can show, `process` for signals, clocks and limits.
 
 mod check;
 mod command;
 mod doctor;
+mod guide;
 mod hook;
 mod list_jobs;
 mod log;
+mod man;
 mod print;
 mod probe_args;
 mod process;

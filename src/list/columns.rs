@@ -1,6 +1,6 @@
 //! The columns that a run adds to a list: their names and order, in our words or in those of another service.
 //!
-//! Decides: names, order and sets, as the README lists them; a name never changes its meaning. Also whether a list already
+//! Decides: names, order and sets, as the guide lists them; a name never changes its meaning. Also whether a list already
 //! has such columns, so that results can be read as a list again. Must not: say which value a row gets
 //! (`output/cells.rs`), change a verdict, or choose the file of a row.
 //!

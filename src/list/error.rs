@@ -221,7 +221,7 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// The exit code, as in the table of the README.
+    /// The exit code, as in the table of the guide.
     pub fn exit_code(self) -> u8 {
         match self {
             ErrorClass::Usage => 2,

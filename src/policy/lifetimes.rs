@@ -84,7 +84,7 @@ impl Lifetimes {
     pub fn extend(&mut self, name: &str, text: &str) -> Result<(), PolicyError> {
         let file: File = toml::from_str(text).map_err(|fault| PolicyError::toml(name, text, &fault))?;
         let error = |value: &Spanned<String>, what: String| {
-            let hint = "write a reason of the README and a time such as `\"30d\"`";
+            let hint = "write a reason (`listproof guide verdicts`) and a time such as `\"30d\"`";
             PolicyError::at(name, text, value.span().start, what, hint)
         };
         let time =

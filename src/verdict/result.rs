@@ -1,6 +1,6 @@
 //! The result for one row: the judgment, the kind of address, and the evidence in short.
 //!
-//! Decides: nothing; these are the values behind the columns, which the README explains. Empty means "not determined".
+//! Decides: nothing; these are the values behind the columns, which the guide explains. Empty means "not determined".
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Writing a list with its verdicts: the results, a list for each verdict, and the rows that could not be read.
 //!
-//! Decides: which row goes to which file (the README names them), and counts. Must not: judge. Fails: before the first row
+//! Decides: which row goes to which file (the guide names them), and counts. Must not: judge. Fails: before the first row
 //! where it can, and then nothing has changed.
 
 use std::collections::BTreeMap;

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::compose::{Composed, RowLine};
+use super::split::{self, SplitFile};
 use crate::list::ListError;
 use crate::list::columns::{delimiter_of_results, has_added};
 use crate::list::format::{self, ListFormat};
+use crate::policy::{FileForm, Profile};
 use crate::reason::{Finding, Verdict};
 use crate::secure_file;
 
@@ -67,7 +69,7 @@ impl OutputFile {
 const ENDINGS: [&str; 3] = ["csv", "tsv", "ndjson"];
 
 /// Every list that a run may write.
-const LISTS: [&str; 11] = [
+const LISTS: [&str; 12] = [
     "results",
     "spreadsheet",
     "deliverable",
@@ -78,13 +80,14 @@ const LISTS: [&str; 11] = [
     "duplicates",
     "excluded",
     "suppression",
+    "skipped",
     "rejected",
 ];
 
 /// The names of all files that a run may write.
 pub(super) fn names(stem: &str) -> impl Iterator<Item = String> {
     let lists = LISTS.iter().flat_map(|file| ENDINGS.map(|ending| format!("{file}.{ending}")));
-    let others = ["report.html", "report.md", "summary.json"].map(str::to_owned);
+    let others = ["report.html", "report.md", "handover.txt", "summary.json"].map(str::to_owned);
     lists.chain(others).map(move |file| format!("{stem}.{file}"))
 }
 
@@ -144,7 +147,8 @@ pub(super) fn is_results(path: &Path) -> bool {
 /// goes first, because it says that the run is done.
 fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Result<(), ListError> {
     let names: Vec<String> = names(stem).collect();
-    for path in names.iter().rev().map(|name| folder.join(name)) {
+    let numbered = split::numbered_parts(folder, stem);
+    for path in names.iter().rev().map(|name| folder.join(name)).chain(numbered) {
         if written.contains(&path.as_path()) {
             continue;
         }
@@ -165,6 +169,8 @@ pub(super) struct WantedFiles {
     pub(super) unprobed: bool,
     /// `.excluded`.
     pub(super) excluded: bool,
+    /// The product that the list is handed over to: `.skipped`, and the form of `.deliverable` and `.suppression`.
+    pub(super) profile: Option<&'static Profile>,
 }
 
 /// The files of a folder beside the results.
@@ -172,7 +178,7 @@ pub(super) struct VerdictFiles {
     pub(super) folder: PathBuf,
     pub(super) stem: String,
     /// `None` where mailboxes are not probed: then no recipient is known to be deliverable.
-    pub(super) deliverable: Option<OutputFile>,
+    pub(super) deliverable: Option<SplitFile>,
     /// Rows with the verdict unknown: `.retry`, or `.unprobed` where mailboxes are not probed.
     pub(super) unknown: OutputFile,
     pub(super) risky: OutputFile,
@@ -180,7 +186,9 @@ pub(super) struct VerdictFiles {
     pub(super) duplicates: OutputFile,
     /// Rows that the user's own lists exclude; `None` without such lists.
     pub(super) excluded: Option<OutputFile>,
-    pub(super) suppression: OutputFile,
+    pub(super) suppression: SplitFile,
+    /// Rows that a product does not take; `None` without a profile.
+    pub(super) skipped: Option<OutputFile>,
     /// The unreadable rows: `.rejected`.
     pub(super) unreadable: OutputFile,
 }
@@ -193,16 +201,24 @@ impl VerdictFiles {
         ending: &str,
         wanted: WantedFiles,
     ) -> Result<(OutputFile, VerdictFiles), ListError> {
-        let WantedFiles { unprobed, excluded } = wanted;
+        let WantedFiles { unprobed, excluded, profile } = wanted;
         secure_file::create_folder(folder).map_err(|error| ListError::write(folder, error))?;
         let stem = format.stem();
         let are_results = has_results(folder, &stem);
-        for name in names(&stem) {
-            check_replaceable(&folder.join(name), format, || are_results)?;
+        let numbered = split::numbered_parts(folder, &stem);
+        for path in names(&stem).map(|name| folder.join(name)).chain(numbered) {
+            check_replaceable(&path, format, || are_results)?;
         }
         let output =
             |what: &str, ending: &str| OutputFile::create(folder.join(format!("{stem}.{what}.{ending}")));
-        let deliverable = (!unprobed).then(|| output("deliverable", ending)).transpose()?;
+        let split = |what: &str, ending: &str, form: Option<FileForm>| {
+            SplitFile::create(folder.join(format!("{stem}.{what}.{ending}")), form.unwrap_or_default())
+        };
+        let contacts = profile.and_then(|profile| profile.contacts.as_ref());
+        let contacts_ending = if contacts.is_some() { "csv" } else { ending };
+        let deliverable = (!unprobed)
+            .then(|| split("deliverable", contacts_ending, contacts.map(|file| file.form)))
+            .transpose()?;
         let files = VerdictFiles {
             deliverable,
             unknown: output(if unprobed { "unprobed" } else { "retry" }, ending)?,
@@ -210,7 +226,8 @@ impl VerdictFiles {
             undeliverable: output("undeliverable", ending)?,
             duplicates: output("duplicates", ending)?,
             excluded: excluded.then(|| output("excluded", ending)).transpose()?,
-            suppression: output("suppression", "csv")?,
+            suppression: split("suppression", "csv", profile.map(|profile| profile.suppression.form))?,
+            skipped: profile.is_some().then(|| output("skipped", "csv")).transpose()?,
             unreadable: output("rejected", "csv")?,
             folder: folder.to_owned(),
             stem: stem.clone(),
@@ -227,11 +244,20 @@ impl VerdictFiles {
             Verdict::None if row.reason == Finding::Empty.into() => Ok(()),
             Verdict::None => self.excluded.as_mut().map_or(Ok(()), |excluded| excluded.write(line)),
             Verdict::Risky => self.risky.write(line),
-            Verdict::Deliverable => self.deliverable.as_mut().unwrap_or(&mut self.unknown).write(line),
+            Verdict::Deliverable => match (&mut self.deliverable, &mut self.skipped) {
+                (Some(_), Some(skipped)) if row.handed.skipped.is_some() => skipped.write(line),
+                (Some(deliverable), _) => deliverable.write_row(line),
+                (None, _) => self.unknown.write(line),
+            },
             Verdict::Unknown => self.unknown.write(line),
             Verdict::Undeliverable => {
                 self.undeliverable.write(line)?;
-                self.suppression.write(&composed.others[row.suppressed.range()])
+                let line = &composed.others[row.suppressed.range()];
+                match &mut self.skipped {
+                    Some(skipped) if row.handed.skipped.is_some() => skipped.write(line),
+                    _ if line.is_empty() => Ok(()),
+                    _ => self.suppression.write_row(line),
+                }
             }
         }
     }
@@ -240,12 +266,12 @@ impl VerdictFiles {
     /// between, the next one recognizes the other files by them.
     pub(super) fn place(self, results: OutputFile, copy: Option<OutputFile>) -> Result<(), ListError> {
         let (folder, stem) = (self.folder, self.stem);
-        let outputs = self.deliverable.into_iter().chain(self.excluded).chain([
+        let parts = self.deliverable.into_iter().chain([self.suppression]).flat_map(SplitFile::into_parts);
+        let outputs = parts.chain(self.excluded).chain(self.skipped).chain([
             self.unknown,
             self.risky,
             self.undeliverable,
             self.duplicates,
-            self.suppression,
             self.unreadable,
         ]);
         let outputs: Vec<OutputFile> = [results].into_iter().chain(copy).chain(outputs).collect();

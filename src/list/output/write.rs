@@ -12,11 +12,14 @@ use super::compose::{Composed, Composer, OutputLine};
 use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES, WantedFiles};
 use super::layout::OutputLayout;
 use super::options::{OutputTarget, WriteOptions};
+use super::profile::{HandedRow, ProfileLayout, SKIPPED_HEADER};
+use super::split::SplitFile;
 use super::spreadsheet;
 use crate::list::ListError;
 use crate::list::columns::{Column, Heading};
 use crate::list::format::ListFormat;
 use crate::list::row::{Row, UnreadableRow};
+use crate::policy::SkipCause;
 use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::AddressResult;
 
@@ -45,6 +48,44 @@ pub struct OutputCounts {
     pub unchanged_verdicts: [u64; 4],
     /// Addresses in the suppression list, where one is written.
     pub suppressed: u64,
+    /// What a product gets, where the list is handed over to one.
+    pub hand_over: HandOver,
+}
+
+/// What the product of a profile gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HandOver {
+    /// The files of contacts, and their rows.
+    pub contacts: Vec<(String, u64)>,
+    /// The files of the suppression list, and their rows.
+    pub suppression: Vec<(String, u64)>,
+    /// Deliverable rows that the product does not take, by cause.
+    pub skipped_contacts: BTreeMap<SkipCause, u64>,
+    /// Addresses for suppression that the product does not take, by cause.
+    pub skipped_suppression: BTreeMap<SkipCause, u64>,
+    /// Cells that were cut.
+    pub cut_cells: u64,
+    /// Role accounts among the contacts.
+    pub roles: u64,
+}
+
+impl HandOver {
+    fn count(&mut self, reason: Reason, row: HandedRow) {
+        let skipped = match reason.verdict() {
+            Verdict::Deliverable => &mut self.skipped_contacts,
+            _ => &mut self.skipped_suppression,
+        };
+        if let Some(cause) = row.skipped {
+            *skipped.entry(cause).or_default() += 1;
+        }
+        self.cut_cells += u64::from(row.cut_cells);
+        self.roles += u64::from(row.is_role);
+    }
+
+    /// Deliverable rows in the file of skipped rows.
+    pub fn skipped(&self) -> u64 {
+        self.skipped_contacts.values().sum()
+    }
 }
 
 impl OutputCounts {
@@ -123,6 +164,10 @@ impl Outputs {
             None => Column::ALL.iter().map(|column| column.name().into()).collect(),
         };
         let layout = OutputLayout::new(format, names, options.prefix.as_deref())?;
+        let profile = options.profile.map(|profile| ProfileLayout::new(profile, format)).transpose()?;
+        if profile.is_some() && !matches!(target, OutputTarget::Folder(_)) {
+            return Err(ListError::NoProfile { why: "it writes several files".to_owned() });
+        }
         let (results, others) = match target {
             OutputTarget::Stdout => {
                 (ResultsFile::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())), None)
@@ -132,7 +177,8 @@ impl Outputs {
                 (ResultsFile::File(OutputFile::create(path.clone())?), None)
             }
             OutputTarget::Folder(folder) => {
-                let wanted = WantedFiles { unprobed: options.unprobed, excluded: options.excludes };
+                let (unprobed, excluded) = (options.unprobed, options.excludes);
+                let wanted = WantedFiles { unprobed, excluded, profile: options.profile };
                 let (results, others) = VerdictFiles::create(folder, format, layout.ending(), wanted)?;
                 (ResultsFile::File(results), Some(others))
             }
@@ -150,6 +196,7 @@ impl Outputs {
                 added: AddedColumns::new(columns),
                 layout,
                 has_verdict_files: others.is_some(),
+                profile,
             },
             results,
             others,
@@ -173,7 +220,7 @@ impl Outputs {
     }
 
     fn write_headers(&mut self, mark: &[u8]) -> Result<(), ListError> {
-        let Composer { layout, added, added_undeliverable, .. } = &self.composer;
+        let Composer { layout, added, added_undeliverable, profile, .. } = &self.composer;
         let header = |columns: &[Heading]| {
             let mut header = mark.to_vec();
             layout.header(columns, &mut header);
@@ -184,7 +231,8 @@ impl Outputs {
         self.results.write(&result_header)?;
         if let Some(others) = &mut self.others {
             if let Some(deliverable) = &mut others.deliverable {
-                deliverable.write(&user_header)?;
+                let contacts = profile.as_ref().and_then(ProfileLayout::contact_header);
+                deliverable.start(&contacts.unwrap_or_else(|| user_header.clone()))?;
             }
             others.unknown.write(&user_header)?;
             others.risky.write(&result_header)?;
@@ -200,7 +248,11 @@ impl Outputs {
                 header(&with(columns, Column::DuplicateOf))
             };
             others.duplicates.write(&with_first)?;
-            others.suppression.write(&[mark, b"email\n"].concat())?;
+            let suppression = profile.as_ref().map(ProfileLayout::suppression_header);
+            others.suppression.start(&suppression.unwrap_or_else(|| [mark, b"email\n"].concat()))?;
+            if let Some(skipped) = &mut others.skipped {
+                skipped.write(SKIPPED_HEADER)?;
+            }
             others.unreadable.write(&[mark, b"line,cause,text\n"].concat())?;
         }
         Ok(())
@@ -264,7 +316,9 @@ impl Outputs {
                     file.write(&results[row.gap.end()..row.result.end()])?;
                 }
                 (None, Some(others)) => {
-                    self.counts.suppressed += u64::from(!row.suppressed.is_empty());
+                    let is_suppressed = !row.suppressed.is_empty() && row.handed.skipped.is_none();
+                    self.counts.suppressed += u64::from(is_suppressed);
+                    self.counts.hand_over.count(row.reason, row.handed);
                     others.write(row, composed)?;
                 }
             }
@@ -297,6 +351,11 @@ impl Outputs {
     pub fn finish(mut self) -> Result<FinishedOutputs, ListError> {
         if let (ResultsFile::File(results), Some(copy)) = (&mut self.results, &mut self.spreadsheet) {
             spreadsheet::write_copy(results.reread()?, self.composer.layout.delimiter(), copy)?;
+        }
+        if let Some(others) = &self.others {
+            self.counts.hand_over.contacts =
+                others.deliverable.as_ref().map(SplitFile::names).unwrap_or_default();
+            self.counts.hand_over.suppression = others.suppression.names();
         }
         let ending = self.composer.layout.ending();
         let folder = self.others.as_ref().map(|others| (others.folder.clone(), others.stem.clone()));

@@ -9,9 +9,11 @@
 mod cells;
 mod compose;
 mod files;
+mod hand_over;
 mod layout;
 mod mail_date;
 mod options;
+mod output_file;
 mod profile;
 mod split;
 mod spreadsheet;
@@ -19,5 +21,6 @@ mod write;
 
 pub use cells::write_object;
 pub(crate) use compose::{Composed, Composer};
+pub use hand_over::HandOver;
 pub use options::{ByteOrderMark, OutputTarget, WriteOptions};
-pub use write::{HandOver, OutputCounts, Outputs};
+pub use write::{OutputCounts, Outputs};

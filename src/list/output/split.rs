@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::OutputFile;
+use super::output_file::OutputFile;
 use crate::list::ListError;
 use crate::policy::FileForm;
 

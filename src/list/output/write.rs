@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 
 use super::cells::AddedColumns;
 use super::compose::{Composed, Composer, OutputLine};
-use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES, WantedFiles};
+use super::files::{self, VerdictFiles, WantedFiles};
+use super::hand_over::HandOver;
 use super::layout::OutputLayout;
 use super::options::{OutputTarget, WriteOptions};
-use super::profile::{HandedRow, ProfileLayout, SKIPPED_HEADER};
+use super::output_file::{OutputFile, WRITE_BUFFER_BYTES};
+use super::profile::{ProfileLayout, SKIPPED_HEADER};
 use super::split::SplitFile;
 use super::spreadsheet;
 use crate::list::ListError;
 use crate::list::columns::{Column, Heading};
 use crate::list::format::ListFormat;
 use crate::list::row::{Row, UnreadableRow};
-use crate::policy::SkipCause;
 use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::AddressResult;
 
@@ -50,42 +51,6 @@ pub struct OutputCounts {
     pub suppressed: u64,
     /// What a product gets, where the list is handed over to one.
     pub hand_over: HandOver,
-}
-
-/// What the product of a profile gets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HandOver {
-    /// The files of contacts, and their rows.
-    pub contacts: Vec<(String, u64)>,
-    /// The files of the suppression list, and their rows.
-    pub suppression: Vec<(String, u64)>,
-    /// Deliverable rows that the product does not take, by cause.
-    pub skipped_contacts: BTreeMap<SkipCause, u64>,
-    /// Addresses for suppression that the product does not take, by cause.
-    pub skipped_suppression: BTreeMap<SkipCause, u64>,
-    /// Cells that were cut.
-    pub cut_cells: u64,
-    /// Role accounts among the contacts.
-    pub roles: u64,
-}
-
-impl HandOver {
-    fn count(&mut self, reason: Reason, row: HandedRow) {
-        let skipped = match reason.verdict() {
-            Verdict::Deliverable => &mut self.skipped_contacts,
-            _ => &mut self.skipped_suppression,
-        };
-        if let Some(cause) = row.skipped {
-            *skipped.entry(cause).or_default() += 1;
-        }
-        self.cut_cells += u64::from(row.cut_cells);
-        self.roles += u64::from(row.is_role);
-    }
-
-    /// Deliverable rows in the file of skipped rows.
-    pub fn skipped(&self) -> u64 {
-        self.skipped_contacts.values().sum()
-    }
 }
 
 impl OutputCounts {

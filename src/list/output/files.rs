@@ -97,8 +97,8 @@ pub(super) fn is_results(path: &Path) -> bool {
 }
 
 /// Removes the files of an earlier run that this run does not write, and what a killed run left beside them. The summary
-/// goes first, because it says that the run is done.
-fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Result<(), ListError> {
+/// goes first, because it says that the run is done. `split`: where a file of this run would be if it had no parts.
+fn remove_stale(folder: &Path, stem: &str, written: &[&Path], split: &[PathBuf]) -> Result<(), ListError> {
     let names: Vec<String> = names(stem).collect();
     let numbered = split::numbered_parts(folder, stem);
     for path in names.iter().rev().map(|name| folder.join(name)).chain(numbered) {
@@ -109,6 +109,8 @@ fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Result<(), List
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(ListError::write(&path, error));
             }
+            // The first part is still open under this name.
+            _ if split.contains(&path) => {}
             _ => secure_file::remove_stale_temp(&path).map_err(|error| ListError::write(&path, error))?,
         }
     }
@@ -219,6 +221,8 @@ impl VerdictFiles {
     /// between, the next one recognizes the other files by them.
     pub(super) fn place(self, results: OutputFile, copy: Option<OutputFile>) -> Result<(), ListError> {
         let (folder, stem) = (self.folder, self.stem);
+        let split = self.deliverable.iter().chain([&self.suppression]);
+        let split: Vec<PathBuf> = split.map(|file| file.path.clone()).collect();
         let parts = self.deliverable.into_iter().chain([self.suppression]).flat_map(SplitFile::into_parts);
         let outputs = parts.chain(self.excluded).chain(self.skipped).chain([
             self.unknown,
@@ -229,7 +233,7 @@ impl VerdictFiles {
         ]);
         let outputs: Vec<OutputFile> = [results].into_iter().chain(copy).chain(outputs).collect();
         let written: Vec<&Path> = outputs.iter().map(|output| output.path.as_path()).collect();
-        remove_stale(&folder, &stem, &written)?;
+        remove_stale(&folder, &stem, &written, &split)?;
         outputs.into_iter().try_for_each(OutputFile::place)
     }
 }

@@ -14,7 +14,7 @@ const SPLIT: [&str; 2] = ["deliverable", "suppression"];
 
 /// A file, or its parts.
 pub(super) struct SplitFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     parts: Vec<OutputFile>,
     /// How many rows each part has.
     rows: Vec<u64>,

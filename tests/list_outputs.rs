@@ -301,13 +301,14 @@ fn the_words_of_another_service_are_written_and_recognized() {
     let read = |file: &str| std::fs::read_to_string(folder.path("out").join(file)).unwrap();
     assert_eq!(
         read("contacts.results.csv"),
-        "email,status,result,suggested_correction\nann@x.example,new,valid,\ngone@x.example,old,invalid,\n\
-         full@x.example,,invalid,\n"
+        "email,status,result,flags,suggested_correction\nann@x.example,new,valid,has_dns smtp_connectable,\n\
+         gone@x.example,old,invalid,has_dns smtp_connectable,\n\
+         full@x.example,,invalid,has_dns smtp_connectable,\n"
     );
     assert_eq!(
         read("contacts.undeliverable.csv"),
-        "email,status,result,suggested_correction,smtp_text\n\
-         gone@x.example,old,invalid,,\"550 5.1.1 no, \"\"gone\"\" is not here\"\n"
+        "email,status,result,flags,suggested_correction,smtp_text\n\
+         gone@x.example,old,invalid,has_dns smtp_connectable,,\"550 5.1.1 no, \"\"gone\"\" is not here\"\n"
     );
     assert_eq!(read("contacts.risky.csv").lines().count(), 2);
     let zero = WriteOptions { dialect: Dialect::named("zerobounce"), ..WriteOptions::default() };

@@ -68,6 +68,11 @@ struct ListArgs {
     /// zerobounce.
     #[arg(long, value_name = "NAME", conflicts_with = "columns", value_parser = dialect)]
     dialect: Option<&'static Dialect>,
+    /// Write the files that a product takes, and a note on how to import them: hubspot, salesforce, mailchimp, klaviyo, brevo,
+    /// activecampaign, zoho, pipedrive, dynamics, customerio, braze, iterable, marketo, generic; for suppression ses, mailgun,
+    /// cloudflare, sendgrid.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// Put this in front of the names of the added columns.
     #[arg(long, value_name = "PREFIX")]
     column_prefix: Option<String>,
@@ -265,6 +270,7 @@ fn list_job(args: ListArgs) -> Result<ListJob, Error> {
         case_sensitive: args.case_sensitive,
         exclude: args.exclude,
         bounce_priors: args.bounce_priors,
+        profile: args.profile,
         pages: PageOptions { has_addresses: args.report_addresses, has_markdown: args.report_md },
         gates: Gates {
             max_unknown: max_unknown.map_err(usage("--max-unknown"))?,

@@ -143,6 +143,8 @@ pub(super) enum Content {
     Column(Column),
     /// Another service's word for the reason.
     Words(Arc<DialectWords>),
+    /// Its words for the reason and for the kinds of the address, with blanks between.
+    Flags(Arc<DialectWords>, Arc<[(Column, String)]>),
 }
 
 impl From<Column> for Heading {
@@ -225,17 +227,26 @@ struct DialectEntry {
     name: String,
     columns: Vec<String>,
     words: BTreeMap<String, DialectWords>,
+    /// Words for kinds of addresses, for the column `flags`.
+    #[serde(default)]
+    flags: BTreeMap<String, String>,
 }
 
 impl DialectEntry {
     /// The dialect; `None` where a column is neither one of ours nor has words.
     fn into_dialect(mut self) -> Option<Dialect> {
+        let ours = |name: &str| Column::ALL.iter().copied().find(|column| column.name() == name);
+        let flags: Arc<[(Column, String)]> = std::mem::take(&mut self.flags)
+            .into_iter()
+            .map(|(column, word)| Some((ours(&column)?, word)))
+            .collect::<Option<_>>()?;
         let mut heading = |column: &String| {
-            let (theirs, ours) = column.split_once('=')?;
-            let content = if ours.is_empty() {
-                Content::Words(Arc::new(self.words.remove(theirs)?))
+            let (theirs, our_name) = column.split_once('=')?;
+            let content = if our_name.is_empty() {
+                let words = Arc::new(self.words.remove(theirs)?);
+                if theirs == "flags" { Content::Flags(words, flags.clone()) } else { Content::Words(words) }
             } else {
-                Content::Column(Column::ALL.iter().copied().find(|column| column.name() == ours)?)
+                Content::Column(ours(our_name)?)
             };
             Some(Heading { name: theirs.to_owned().into(), content })
         };
@@ -334,7 +345,7 @@ mod tests {
         let verdicts = [Verdict::Deliverable, Verdict::Risky, Verdict::Undeliverable, Verdict::Unknown];
         for dialect in Dialect::all() {
             for heading in dialect.headings() {
-                let Content::Words(words) = &heading.content else { continue };
+                let (Content::Words(words) | Content::Flags(words, _)) = &heading.content else { continue };
                 for verdict in verdicts {
                     assert!(words.0.contains_key(verdict.word()), "{} {}", dialect.name, heading.name);
                 }
@@ -353,13 +364,13 @@ mod tests {
         let words = |reason: Reason| {
             let words = headings.iter().filter_map(|heading| match &heading.content {
                 Content::Words(words) => Some(words.word(reason)),
-                Content::Column(_) => None,
+                Content::Column(_) | Content::Flags(..) => None,
             });
             words.collect::<Vec<&str>>()
         };
-        assert_eq!(words(Cause::Accepted.into()), ["valid", ""]);
-        assert_eq!(words(Finding::Disposable.into()), ["do_not_mail", "disposable"]);
-        assert_eq!(words(Cause::MailboxUnknown.into()), ["invalid", "mailbox_not_found"]);
-        assert_eq!(words(Finding::NotProbed.into()), ["unknown", ""]);
+        assert_eq!(words(Cause::Accepted.into()), ["valid", "", "true"]);
+        assert_eq!(words(Finding::Disposable.into()), ["do_not_mail", "disposable", ""]);
+        assert_eq!(words(Cause::MailboxUnknown.into()), ["invalid", "mailbox_not_found", "true"]);
+        assert_eq!(words(Finding::NotProbed.into()), ["unknown", "", ""]);
     }
 }

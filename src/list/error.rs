@@ -95,6 +95,12 @@ pub enum ListError {
         /// The names of all sheets.
         sheets: Vec<String>,
     },
+    /// The list cannot have the form of the profile.
+    #[error("`--profile` cannot be used here: {why}")]
+    NoProfile {
+        /// The cause.
+        why: String,
+    },
     /// `--sheet` is given for a list that is no workbook.
     #[error("`{name}` is not an Excel workbook (XLSX), so it has no sheet `{sheet}`")]
     NotAWorkbook {
@@ -253,6 +259,7 @@ impl ListError {
             | ListError::NotAWorkbook { .. }
             | ListError::UnknownColumn { .. }
             | ListError::PrefixTaken { .. }
+            | ListError::NoProfile { .. }
             | ListError::BadPrefix { .. } => ErrorClass::Usage,
             ListError::Write { .. }
             | ListError::TemporaryFile { .. }
@@ -305,6 +312,9 @@ impl ListError {
                 format!("the sheets are {}", names.join(", "))
             }
             ListError::NoSpreadsheet { .. } => "leave it out, or name a folder or a NAME.csv with `-o`".into(),
+            ListError::NoProfile { .. } => {
+                "leave out `--profile`, or name a folder with `-o`, or a list that fits".into()
+            }
             ListError::NotAWorkbook { .. } => "leave out `--sheet`".into(),
             ListError::NoHeaderLine { .. } => {
                 "count the lines from 1; the header is within the first megabyte of the list".into()

@@ -28,7 +28,7 @@ pub use error::{ErrorClass, ListError};
 pub use format::{Compression, Encoding, ListFormat, ListKind, Source};
 pub(crate) use input::is_address_column_name;
 pub use input::{HeaderChoice, List, ReadOptions, Rows, open};
-pub use output::{ByteOrderMark, OutputCounts, OutputTarget, Outputs, WriteOptions, write_object};
+pub use output::{ByteOrderMark, HandOver, OutputCounts, OutputTarget, Outputs, WriteOptions, write_object};
 pub(crate) use output::{Composed, Composer};
 pub(crate) use row::RowBatch;
 pub use row::{ListEntry, Row, UnreadableCause, UnreadableRow};

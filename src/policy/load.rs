@@ -11,6 +11,7 @@ use super::bounces::BouncePriors;
 use super::file::{PolicyError, read};
 use super::lifetimes::Lifetimes;
 use super::lists::AddressLists;
+use super::profiles::Profiles;
 use super::providers::Providers;
 use super::replies::{ReplyRules, RuleFile};
 use super::retry::RetryRules;
@@ -31,6 +32,7 @@ pub struct Policy {
     own_bounces: Option<&'static BouncePriors>,
     own_sending: Option<&'static SendingAdvice>,
     own_retry: Option<&'static RetryRules>,
+    own_profiles: Option<&'static Profiles>,
     /// Which words and domains are special.
     pub lists: &'static AddressLists,
 }
@@ -48,6 +50,7 @@ impl Policy {
             own_bounces: None,
             own_sending: None,
             own_retry: None,
+            own_profiles: None,
             lists: AddressLists::built_in(),
         }
     }
@@ -103,6 +106,11 @@ impl Policy {
         self.own_retry.unwrap_or_else(RetryRules::built_in)
     }
 
+    /// What products take that a list is handed over to.
+    pub fn profiles(&self) -> &'static Profiles {
+        self.own_profiles.unwrap_or_else(Profiles::built_in)
+    }
+
     /// How long after its reply a row that stays unknown is due again, where the server named no time. `None` where waiting
     /// alone changes nothing.
     pub fn later_run(&self, retry: Retry) -> Option<Duration> {
@@ -155,6 +163,10 @@ impl Policy {
         if let Some((name, text)) = read(folder, "retry.toml")? {
             let rules = policy.retry().clone().with(&name, &text)?;
             policy.own_retry = Some(Box::leak(Box::new(rules)));
+        }
+        if let Some((name, text)) = read(folder, "profiles.toml")? {
+            let profiles = policy.profiles().with(&name, &text)?;
+            policy.own_profiles = Some(Box::leak(Box::new(profiles)));
         }
         Ok(policy)
     }

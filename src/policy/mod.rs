@@ -15,6 +15,7 @@
 //! | how long a result stays valid | `data/lifetimes.toml` |
 //! | how many addresses are expected to bounce | `data/bounces.toml` |
 //! | what a report says about sending | `data/sending.toml` |
+//! | what the products take that a list is handed over to | `data/profiles.toml` |
 //! | which words and domains are special | `data/*.txt`, `data/*.csv`; how a user's list is merged: `lists.rs` |
 //! | what a user's folder may hold | `load.rs`; errors in it: `file.rs` |
 
@@ -24,6 +25,7 @@ mod file;
 mod lifetimes;
 mod lists;
 mod load;
+mod profiles;
 mod providers;
 mod replies;
 mod retry;
@@ -38,6 +40,8 @@ pub use file::PolicyError;
 pub(crate) use lifetimes::Lifetimes;
 pub use lists::AddressLists;
 pub use load::Policy;
+pub(crate) use profiles::{ContactFile, FileForm, ProfileColumn, ProfileValue, SuppressionFile};
+pub use profiles::{Profile, Profiles, SkipCause};
 pub use providers::{Pace, Provider, Providers, RateLimits, SessionLimits};
 pub(crate) use replies::comparable_text;
 pub use replies::{Meaning, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile, RuleId};

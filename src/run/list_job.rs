@@ -9,7 +9,7 @@ use super::analyze::AnalyzeOptions;
 use super::exclusions::Exclusions;
 use crate::error::Error;
 use crate::list::{self, List, OutputTarget, ReadOptions, Source, WriteOptions};
-use crate::policy::{BouncePriors, Policy};
+use crate::policy::{BouncePriors, Policy, Profile};
 use crate::report::{Gates, PageOptions, Rerun};
 
 /// A list, and what is written about it.
@@ -35,6 +35,8 @@ pub struct ListJob {
     pub gates: Gates,
     /// A file with expected bounce rates, in place of those of the policy.
     pub bounce_priors: Option<PathBuf>,
+    /// The id of the profile of a product that the list is handed over to.
+    pub profile: Option<String>,
     /// How the report is written.
     pub pages: PageOptions,
     /// The command line, for the commands that a summary names.
@@ -67,6 +69,7 @@ impl ListJob {
             exclude: Vec::new(),
             gates: Gates::default(),
             bounce_priors: None,
+            profile: None,
             pages: PageOptions::default(),
             rerun: Rerun::default(),
         }
@@ -101,6 +104,17 @@ impl OpenedList {
     pub(super) fn bounce_priors(&self, policy: Policy) -> Result<&'static BouncePriors, Error> {
         let Some(file) = &self.job.bounce_priors else { return Ok(policy.bounces()) };
         Ok(Box::leak(Box::new(policy.bounces().with_file(file)?)))
+    }
+
+    /// The profile of the product that it is handed over to.
+    pub(super) fn profile(&self, policy: Policy) -> Result<Option<&'static Profile>, Error> {
+        let Some(id) = &self.job.profile else { return Ok(None) };
+        let profiles = policy.profiles();
+        let profile = profiles.named(id).ok_or_else(|| Error::Usage {
+            message: format!("there is no profile `{id}`"),
+            hint: format!("there is {}", profiles.ids().collect::<Vec<_>>().join(", ")),
+        })?;
+        Ok(Some(profile))
     }
 
     /// How its addresses are analyzed.

@@ -71,6 +71,7 @@ async fn verify_with_state(
 ) -> Result<Summary, Error> {
     let (policy, risky_roles) = (job.policy, job.settings.risky_roles);
     let is_unprobed = matches!(job.settings.depth, RunDepth::Dns(_));
+    opened.profile(policy)?;
     // A state that cannot be used is found before any output is created.
     let mut run = StatefulRun::begin(job, &opened, cancel)?;
     let mut open = OpenJob::new(opened, policy, is_unprobed)?;

@@ -15,7 +15,7 @@ use super::parallel;
 use super::probe_job::RunConditions;
 use crate::error::{Error, Exit};
 use crate::list::{List, OutputTarget, Outputs};
-use crate::policy::{BouncePriors, Policy, SendingAdvice};
+use crate::policy::{BouncePriors, Policy, Profile, SendingAdvice};
 use crate::report::{Gates, PageOptions, ProbeCounts, ReportPage, Rerun, RowTally, Summary, html, markdown};
 use crate::schedule::{HostRejection, ProviderEventKind};
 
@@ -35,6 +35,7 @@ pub(super) struct OpenJob {
     rerun: Rerun,
     pages: PageOptions,
     advice: &'static SendingAdvice,
+    profile: Option<&'static Profile>,
 }
 
 /// How a run went, for its summary.
@@ -67,11 +68,13 @@ impl OpenJob {
     pub(super) fn new(opened: OpenedList, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
         let how = opened.analyze_options(policy);
         let priors = opened.bounce_priors(policy)?;
+        let profile = opened.profile(policy)?;
         let OpenedList { list, job, .. } = opened;
         let form = list.format();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
         let target = job.target.unwrap_or_else(|| OutputTarget::Folder(form.default_folder()));
         let mut writing = job.writing;
+        writing.profile = profile;
         writing.unprobed = unprobed;
         writing.excludes = how.exclusions.is_some();
         writing.originals = job.apply_suggestions;
@@ -95,6 +98,7 @@ impl OpenJob {
             rerun,
             pages,
             advice,
+            profile,
         })
     }
 
@@ -175,6 +179,7 @@ impl OpenJob {
             },
             stem: form.stem(),
             ending: finished.ending,
+            profile: self.profile,
             rerun: self.rerun,
             counts: finished.counts.clone(),
         };
@@ -184,6 +189,9 @@ impl OpenJob {
             if self.pages.has_markdown {
                 finished.write_report("report.md", markdown(&page).as_bytes())?;
             }
+        }
+        if let Some(text) = summary.handover() {
+            finished.write_report("handover.txt", text.as_bytes())?;
         }
         finished.write_summary(summary.json().as_bytes())?;
         Ok(summary)

@@ -98,6 +98,7 @@ pub(crate) fn summary(rows: &[Rows]) -> Summary {
         folder: Some("out".to_owned()),
         stem: "contacts".to_owned(),
         ending: "csv",
+        profile: None,
         rerun: Rerun {
             again: Some("listproof verify contacts.csv -o out --helo probe.example.org".to_owned()),
             flags: None,

@@ -95,6 +95,15 @@ impl Heading {
                 "" => OutputValue::None,
                 word => OutputValue::Text(word),
             },
+            Content::Flags(words, kinds) => {
+                let of_kinds = kinds
+                    .iter()
+                    .filter(|(column, _)| column.value(output, scratch) == OutputValue::Flag(true));
+                let of_kinds: Vec<&str> = of_kinds.map(|(_, word)| word.as_str()).collect();
+                let flags = [words.word(output.result.judgment.reason)].into_iter().chain(of_kinds);
+                *scratch = flags.filter(|flag| !flag.is_empty()).collect::<Vec<_>>().join(" ");
+                if scratch.is_empty() { OutputValue::None } else { OutputValue::Scratch }
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::cells::{AddedColumns, OutputRow};
 use super::layout::OutputLayout;
+use super::profile::{HandedRow, ProfileLayout};
 use crate::list::AddressHash;
 use crate::list::format::write_cell;
 use crate::list::row::{ByteSpan, CellPart, Row, UnreadableRow};
@@ -21,6 +22,8 @@ pub struct Composer {
     pub(super) added_undeliverable: Option<AddedColumns>,
     /// Rows also go to the file of their verdict.
     pub(super) has_verdict_files: bool,
+    /// The files for a product.
+    pub(super) profile: Option<ProfileLayout>,
 }
 
 /// Composed rows in their order, and the unreadable ones between them.
@@ -62,6 +65,8 @@ pub(super) struct RowLine {
     pub(super) other: ByteSpan,
     /// In `others`: a line of the suppression list; empty for most rows.
     pub(super) suppressed: ByteSpan,
+    /// What the product of a profile gets of it.
+    pub(super) handed: HandedRow,
 }
 
 impl Composer {
@@ -112,13 +117,21 @@ impl Composer {
         let reason = result.judgment.reason;
         let (start, others_start) = (results.len(), others.len());
         let gap = self.layout.write_result_row(row, &mut self.added, output, results);
+        let mut handed = HandedRow::default();
+        let profile = self.profile.as_mut();
         if self.has_verdict_files {
             match reason.verdict() {
                 Verdict::Risky | Verdict::None => {}
                 Verdict::Deliverable => {
                     // The file of deliverable rows never has an address that was not checked.
                     let checked = (row.part != CellPart::Whole).then(|| row.address());
-                    self.layout.write_user_row(row, repaired.or(checked), others);
+                    match profile.filter(|profile| profile.has_contacts()) {
+                        Some(profile) => {
+                            let address = repaired.unwrap_or(row.address()).trim();
+                            handed = profile.write_contact(row, output, address, others);
+                        }
+                        None => _ = self.layout.write_user_row(row, repaired.or(checked), others),
+                    }
                 }
                 Verdict::Unknown => self.layout.write_user_row(row, None, others),
                 Verdict::Undeliverable => {
@@ -130,8 +143,13 @@ impl Composer {
         }
         let suppressed_start = others.len();
         if self.has_verdict_files && may_suppress(result) {
-            write_cell(others, repaired.unwrap_or(row.address()).trim(), b',');
-            others.push(b'\n');
+            let address = repaired.unwrap_or(row.address()).trim();
+            if let Some(profile) = &mut self.profile {
+                handed = profile.write_suppressed(row, output, address, others);
+            } else {
+                write_cell(others, address, b',');
+                others.push(b'\n');
+            }
         }
         lines.push(OutputLine::Row(RowLine {
             record: row.record,
@@ -141,6 +159,7 @@ impl Composer {
             gap: gap.into(),
             other: (others_start..suppressed_start).into(),
             suppressed: (suppressed_start..others.len()).into(),
+            handed,
         }));
         true
     }

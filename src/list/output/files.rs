@@ -5,69 +5,24 @@
 //! at the end. Must not: compose a row, or count. Fails: before the first row where it can, and then nothing has changed.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use super::compose::{Composed, RowLine};
+use super::output_file::OutputFile;
+use super::split::{self, SplitFile};
 use crate::list::ListError;
 use crate::list::columns::{delimiter_of_results, has_added};
 use crate::list::format::{self, ListFormat};
+use crate::policy::{FileForm, Profile};
 use crate::reason::{Finding, Verdict};
 use crate::secure_file;
-
-pub(super) const WRITE_BUFFER_BYTES: usize = 64 << 10;
-
-/// One output file, which does not have its name yet.
-pub(super) struct OutputFile {
-    pub(super) path: PathBuf,
-    stream: BufWriter<NamedTempFile>,
-}
-
-/// For the csv crate, which writes to a stream.
-impl Write for &mut OutputFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl OutputFile {
-    pub(super) fn create(path: PathBuf) -> Result<OutputFile, ListError> {
-        let file = secure_file::create_temp_beside(&path).map_err(|error| ListError::write(&path, error))?;
-        Ok(OutputFile { path, stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file) })
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ListError> {
-        let written = self.stream.write_all(bytes);
-        written.map_err(|error| ListError::write(&self.path, error))
-    }
-
-    /// What was written so far, from the first byte on.
-    pub(super) fn reread(&mut self) -> Result<File, ListError> {
-        let flushed = self.stream.flush().and_then(|()| self.stream.get_ref().reopen());
-        flushed.map_err(|error| ListError::write(&self.path, error))
-    }
-
-    /// Gives the file its name, in place of an earlier one.
-    pub(super) fn place(self) -> Result<(), ListError> {
-        let path = self.path;
-        let file = self.stream.into_inner().map_err(|error| ListError::write(&path, error.into_error()))?;
-        file.as_file().sync_all().map_err(|error| ListError::write(&path, error))?;
-        secure_file::persist(file, &path).map_err(|error| ListError::write(&path, error))?;
-        Ok(())
-    }
-}
 
 /// The endings of lists that a run may write.
 const ENDINGS: [&str; 3] = ["csv", "tsv", "ndjson"];
 
 /// Every list that a run may write.
-const LISTS: [&str; 11] = [
+const LISTS: [&str; 12] = [
     "results",
     "spreadsheet",
     "deliverable",
@@ -78,13 +33,14 @@ const LISTS: [&str; 11] = [
     "duplicates",
     "excluded",
     "suppression",
+    "skipped",
     "rejected",
 ];
 
 /// The names of all files that a run may write.
 pub(super) fn names(stem: &str) -> impl Iterator<Item = String> {
     let lists = LISTS.iter().flat_map(|file| ENDINGS.map(|ending| format!("{file}.{ending}")));
-    let others = ["report.html", "report.md", "summary.json"].map(str::to_owned);
+    let others = ["report.html", "report.md", "handover.txt", "summary.json"].map(str::to_owned);
     lists.chain(others).map(move |file| format!("{stem}.{file}"))
 }
 
@@ -141,10 +97,11 @@ pub(super) fn is_results(path: &Path) -> bool {
 }
 
 /// Removes the files of an earlier run that this run does not write, and what a killed run left beside them. The summary
-/// goes first, because it says that the run is done.
-fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Result<(), ListError> {
+/// goes first, because it says that the run is done. `split`: where a file of this run would be if it had no parts.
+fn remove_stale(folder: &Path, stem: &str, written: &[&Path], split: &[PathBuf]) -> Result<(), ListError> {
     let names: Vec<String> = names(stem).collect();
-    for path in names.iter().rev().map(|name| folder.join(name)) {
+    let numbered = split::numbered_parts(folder, stem);
+    for path in names.iter().rev().map(|name| folder.join(name)).chain(numbered) {
         if written.contains(&path.as_path()) {
             continue;
         }
@@ -152,6 +109,8 @@ fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Result<(), List
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(ListError::write(&path, error));
             }
+            // The first part is still open under this name.
+            _ if split.contains(&path) => {}
             _ => secure_file::remove_stale_temp(&path).map_err(|error| ListError::write(&path, error))?,
         }
     }
@@ -165,6 +124,8 @@ pub(super) struct WantedFiles {
     pub(super) unprobed: bool,
     /// `.excluded`.
     pub(super) excluded: bool,
+    /// The product that the list is handed over to: `.skipped`, and the form of `.deliverable` and `.suppression`.
+    pub(super) profile: Option<&'static Profile>,
 }
 
 /// The files of a folder beside the results.
@@ -172,7 +133,7 @@ pub(super) struct VerdictFiles {
     pub(super) folder: PathBuf,
     pub(super) stem: String,
     /// `None` where mailboxes are not probed: then no recipient is known to be deliverable.
-    pub(super) deliverable: Option<OutputFile>,
+    pub(super) deliverable: Option<SplitFile>,
     /// Rows with the verdict unknown: `.retry`, or `.unprobed` where mailboxes are not probed.
     pub(super) unknown: OutputFile,
     pub(super) risky: OutputFile,
@@ -180,7 +141,9 @@ pub(super) struct VerdictFiles {
     pub(super) duplicates: OutputFile,
     /// Rows that the user's own lists exclude; `None` without such lists.
     pub(super) excluded: Option<OutputFile>,
-    pub(super) suppression: OutputFile,
+    pub(super) suppression: SplitFile,
+    /// Rows that a product does not take; `None` without a profile.
+    pub(super) skipped: Option<OutputFile>,
     /// The unreadable rows: `.rejected`.
     pub(super) unreadable: OutputFile,
 }
@@ -193,16 +156,24 @@ impl VerdictFiles {
         ending: &str,
         wanted: WantedFiles,
     ) -> Result<(OutputFile, VerdictFiles), ListError> {
-        let WantedFiles { unprobed, excluded } = wanted;
+        let WantedFiles { unprobed, excluded, profile } = wanted;
         secure_file::create_folder(folder).map_err(|error| ListError::write(folder, error))?;
         let stem = format.stem();
         let are_results = has_results(folder, &stem);
-        for name in names(&stem) {
-            check_replaceable(&folder.join(name), format, || are_results)?;
+        let numbered = split::numbered_parts(folder, &stem);
+        for path in names(&stem).map(|name| folder.join(name)).chain(numbered) {
+            check_replaceable(&path, format, || are_results)?;
         }
         let output =
             |what: &str, ending: &str| OutputFile::create(folder.join(format!("{stem}.{what}.{ending}")));
-        let deliverable = (!unprobed).then(|| output("deliverable", ending)).transpose()?;
+        let split = |what: &str, ending: &str, form: Option<FileForm>| {
+            SplitFile::create(folder.join(format!("{stem}.{what}.{ending}")), form.unwrap_or_default())
+        };
+        let contacts = profile.and_then(|profile| profile.contacts.as_ref());
+        let contacts_ending = if contacts.is_some() { "csv" } else { ending };
+        let deliverable = (!unprobed)
+            .then(|| split("deliverable", contacts_ending, contacts.map(|file| file.form)))
+            .transpose()?;
         let files = VerdictFiles {
             deliverable,
             unknown: output(if unprobed { "unprobed" } else { "retry" }, ending)?,
@@ -210,7 +181,8 @@ impl VerdictFiles {
             undeliverable: output("undeliverable", ending)?,
             duplicates: output("duplicates", ending)?,
             excluded: excluded.then(|| output("excluded", ending)).transpose()?,
-            suppression: output("suppression", "csv")?,
+            suppression: split("suppression", "csv", profile.map(|profile| profile.suppression.form))?,
+            skipped: profile.is_some().then(|| output("skipped", "csv")).transpose()?,
             unreadable: output("rejected", "csv")?,
             folder: folder.to_owned(),
             stem: stem.clone(),
@@ -227,11 +199,20 @@ impl VerdictFiles {
             Verdict::None if row.reason == Finding::Empty.into() => Ok(()),
             Verdict::None => self.excluded.as_mut().map_or(Ok(()), |excluded| excluded.write(line)),
             Verdict::Risky => self.risky.write(line),
-            Verdict::Deliverable => self.deliverable.as_mut().unwrap_or(&mut self.unknown).write(line),
+            Verdict::Deliverable => match (&mut self.deliverable, &mut self.skipped) {
+                (Some(_), Some(skipped)) if row.handed.skipped.is_some() => skipped.write(line),
+                (Some(deliverable), _) => deliverable.write_row(line),
+                (None, _) => self.unknown.write(line),
+            },
             Verdict::Unknown => self.unknown.write(line),
             Verdict::Undeliverable => {
                 self.undeliverable.write(line)?;
-                self.suppression.write(&composed.others[row.suppressed.range()])
+                let line = &composed.others[row.suppressed.range()];
+                match &mut self.skipped {
+                    Some(skipped) if row.handed.skipped.is_some() => skipped.write(line),
+                    _ if line.is_empty() => Ok(()),
+                    _ => self.suppression.write_row(line),
+                }
             }
         }
     }
@@ -240,17 +221,19 @@ impl VerdictFiles {
     /// between, the next one recognizes the other files by them.
     pub(super) fn place(self, results: OutputFile, copy: Option<OutputFile>) -> Result<(), ListError> {
         let (folder, stem) = (self.folder, self.stem);
-        let outputs = self.deliverable.into_iter().chain(self.excluded).chain([
+        let split = self.deliverable.iter().chain([&self.suppression]);
+        let split: Vec<PathBuf> = split.map(|file| file.path.clone()).collect();
+        let parts = self.deliverable.into_iter().chain([self.suppression]).flat_map(SplitFile::into_parts);
+        let outputs = parts.chain(self.excluded).chain(self.skipped).chain([
             self.unknown,
             self.risky,
             self.undeliverable,
             self.duplicates,
-            self.suppression,
             self.unreadable,
         ]);
         let outputs: Vec<OutputFile> = [results].into_iter().chain(copy).chain(outputs).collect();
         let written: Vec<&Path> = outputs.iter().map(|output| output.path.as_path()).collect();
-        remove_stale(&folder, &stem, &written)?;
+        remove_stale(&folder, &stem, &written, &split)?;
         outputs.into_iter().try_for_each(OutputFile::place)
     }
 }

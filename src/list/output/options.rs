@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{files, spreadsheet};
 use crate::list::columns::{ColumnSet, Dialect};
 use crate::list::format::{ListFormat, ListKind, Source, default_folder, stem};
+use crate::policy::Profile;
 
 /// Where the results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct WriteOptions {
     pub bom: ByteOrderMark,
     /// Also write a copy of the results for spreadsheet programs, in which no cell is a formula.
     pub spreadsheet_safe: bool,
+    /// The product that the list is handed over to.
+    pub profile: Option<&'static Profile>,
 }
 
 /// Whether written lists begin with a byte order mark, by which Excel knows that they are UTF-8.

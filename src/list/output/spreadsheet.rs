@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::cells::FORMULA_STARTS;
-use super::files::OutputFile;
+use super::output_file::OutputFile;
 use crate::list::ListError;
 
 /// The path of the copy beside results that have a name of their own: `NAME.spreadsheet.csv`.

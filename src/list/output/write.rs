@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 
 use super::cells::AddedColumns;
 use super::compose::{Composed, Composer, OutputLine};
-use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES, WantedFiles};
+use super::files::{self, VerdictFiles, WantedFiles};
+use super::hand_over::HandOver;
 use super::layout::OutputLayout;
 use super::options::{OutputTarget, WriteOptions};
+use super::output_file::{OutputFile, WRITE_BUFFER_BYTES};
+use super::profile::{ProfileLayout, SKIPPED_HEADER};
+use super::split::SplitFile;
 use super::spreadsheet;
 use crate::list::ListError;
 use crate::list::columns::{Column, Heading};
@@ -45,6 +49,8 @@ pub struct OutputCounts {
     pub unchanged_verdicts: [u64; 4],
     /// Addresses in the suppression list, where one is written.
     pub suppressed: u64,
+    /// What a product gets, where the list is handed over to one.
+    pub hand_over: HandOver,
 }
 
 impl OutputCounts {
@@ -123,6 +129,10 @@ impl Outputs {
             None => Column::ALL.iter().map(|column| column.name().into()).collect(),
         };
         let layout = OutputLayout::new(format, names, options.prefix.as_deref())?;
+        let profile = options.profile.map(|profile| ProfileLayout::new(profile, format)).transpose()?;
+        if profile.is_some() && !matches!(target, OutputTarget::Folder(_)) {
+            return Err(ListError::NoProfile { why: "it writes several files".to_owned() });
+        }
         let (results, others) = match target {
             OutputTarget::Stdout => {
                 (ResultsFile::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())), None)
@@ -132,7 +142,8 @@ impl Outputs {
                 (ResultsFile::File(OutputFile::create(path.clone())?), None)
             }
             OutputTarget::Folder(folder) => {
-                let wanted = WantedFiles { unprobed: options.unprobed, excluded: options.excludes };
+                let (unprobed, excluded) = (options.unprobed, options.excludes);
+                let wanted = WantedFiles { unprobed, excluded, profile: options.profile };
                 let (results, others) = VerdictFiles::create(folder, format, layout.ending(), wanted)?;
                 (ResultsFile::File(results), Some(others))
             }
@@ -150,6 +161,7 @@ impl Outputs {
                 added: AddedColumns::new(columns),
                 layout,
                 has_verdict_files: others.is_some(),
+                profile,
             },
             results,
             others,
@@ -173,7 +185,7 @@ impl Outputs {
     }
 
     fn write_headers(&mut self, mark: &[u8]) -> Result<(), ListError> {
-        let Composer { layout, added, added_undeliverable, .. } = &self.composer;
+        let Composer { layout, added, added_undeliverable, profile, .. } = &self.composer;
         let header = |columns: &[Heading]| {
             let mut header = mark.to_vec();
             layout.header(columns, &mut header);
@@ -184,7 +196,8 @@ impl Outputs {
         self.results.write(&result_header)?;
         if let Some(others) = &mut self.others {
             if let Some(deliverable) = &mut others.deliverable {
-                deliverable.write(&user_header)?;
+                let contacts = profile.as_ref().and_then(ProfileLayout::contact_header);
+                deliverable.start(&contacts.unwrap_or_else(|| user_header.clone()))?;
             }
             others.unknown.write(&user_header)?;
             others.risky.write(&result_header)?;
@@ -200,7 +213,11 @@ impl Outputs {
                 header(&with(columns, Column::DuplicateOf))
             };
             others.duplicates.write(&with_first)?;
-            others.suppression.write(&[mark, b"email\n"].concat())?;
+            let suppression = profile.as_ref().map(ProfileLayout::suppression_header);
+            others.suppression.start(&suppression.unwrap_or_else(|| [mark, b"email\n"].concat()))?;
+            if let Some(skipped) = &mut others.skipped {
+                skipped.write(SKIPPED_HEADER)?;
+            }
             others.unreadable.write(&[mark, b"line,cause,text\n"].concat())?;
         }
         Ok(())
@@ -264,7 +281,9 @@ impl Outputs {
                     file.write(&results[row.gap.end()..row.result.end()])?;
                 }
                 (None, Some(others)) => {
-                    self.counts.suppressed += u64::from(!row.suppressed.is_empty());
+                    let is_suppressed = !row.suppressed.is_empty() && row.handed.skipped.is_none();
+                    self.counts.suppressed += u64::from(is_suppressed);
+                    self.counts.hand_over.count(row.reason, row.handed);
                     others.write(row, composed)?;
                 }
             }
@@ -297,6 +316,11 @@ impl Outputs {
     pub fn finish(mut self) -> Result<FinishedOutputs, ListError> {
         if let (ResultsFile::File(results), Some(copy)) = (&mut self.results, &mut self.spreadsheet) {
             spreadsheet::write_copy(results.reread()?, self.composer.layout.delimiter(), copy)?;
+        }
+        if let Some(others) = &self.others {
+            self.counts.hand_over.contacts =
+                others.deliverable.as_ref().map(SplitFile::names).unwrap_or_default();
+            self.counts.hand_over.suppression = others.suppression.names();
         }
         let ending = self.composer.layout.ending();
         let folder = self.others.as_ref().map(|others| (others.folder.clone(), others.stem.clone()));

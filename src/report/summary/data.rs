@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::rerun::Rerun;
 use crate::error::Exit;
 use crate::list::OutputCounts;
-use crate::policy::BouncePriors;
+use crate::policy::{BouncePriors, Profile};
 use crate::reason::Verdict;
 use crate::report::tally::RowTally;
 use crate::schedule::{HostRejection, ProviderEventKind, RunBlocked};
@@ -56,6 +56,8 @@ pub struct Summary {
     pub stem: String,
     /// The ending of the lists among the outputs.
     pub ending: &'static str,
+    /// The product that the list is handed over to.
+    pub profile: Option<&'static Profile>,
     /// The command line, where there was one.
     pub rerun: Rerun,
 }
@@ -94,9 +96,13 @@ impl Summary {
         let sent = if self.unprobed { String::new() } else { format!("{deliverable} deliverable + ") };
         let unchanged =
             if self.changed_only { format!("; unchanged {}", self.counts.unchanged) } else { String::new() };
+        let skipped = match self.counts.hand_over.skipped() {
+            0 => String::new(),
+            skipped => format!("; of the deliverable ones {skipped} skipped"),
+        };
         format!(
             "results {results} = {sent}{risky} risky + {undeliverable} undeliverable + {rest} {last} + \
-             {duplicates} duplicates + {excluded} excluded + {without_address} without address; unreadable rows {rejected}{unchanged}"
+             {duplicates} duplicates + {excluded} excluded + {without_address} without address; unreadable rows {rejected}{unchanged}{skipped}"
         )
     }
 
@@ -159,6 +165,7 @@ mod tests {
             folder: None,
             stem: "list".to_owned(),
             ending: "csv",
+            profile: None,
             rerun: Rerun::default(),
         }
     }

@@ -62,6 +62,7 @@ impl Summary {
             "without_address": self.counts.without_address,
             "unchanged": self.counts.unchanged,
             "suppressed": self.counts.suppressed,
+            "skipped": self.counts.hand_over.skipped(),
             "verdicts": verdicts,
             "reasons": reasons,
             "mailboxes_checked": !self.unprobed,

@@ -6,6 +6,7 @@
 
 mod data;
 mod estimate;
+mod handover;
 mod headline;
 mod json;
 mod next_steps;

@@ -63,7 +63,7 @@ pub(super) fn next_steps(summary: &Summary, decision: Decision, again: &RetryPla
         return vec![same(text)];
     }
     let mut steps = Vec::new();
-    steps.extend(send(summary, decision));
+    steps.extend(hand_over(summary).or_else(|| send(summary, decision)));
     steps.extend(keep_out(summary));
     steps.extend(ask_again(summary, again));
     steps
@@ -86,9 +86,19 @@ fn send(summary: &Summary, decision: Decision) -> Option<SummaryStep> {
     Some(SummaryStep { text, file, command: None })
 }
 
+/// The files are for a product, so its note says what to do with them.
+fn hand_over(summary: &Summary) -> Option<SummaryStep> {
+    let profile = summary.profile?;
+    let file = file(summary, "handover", "txt")?;
+    let text = format!("hand the files over to {} as {file} says", profile.name);
+    Some(SummaryStep { text, file: Some(file), command: None })
+}
+
 fn keep_out(summary: &Summary) -> Option<SummaryStep> {
     let (suppressed, risky) = (summary.counts.suppressed, summary.counts.of(Verdict::Risky));
-    let suppression = file(summary, "suppression", "csv").filter(|_| suppressed > 0);
+    // The note about a product names these files, of which there may be several.
+    let suppression =
+        file(summary, "suppression", "csv").filter(|_| suppressed > 0 && summary.profile.is_none());
     let review = file(summary, "risky", summary.ending).filter(|_| risky > 0);
     let first = suppression.clone().or_else(|| review.clone());
     let parts = [

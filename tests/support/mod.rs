@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -105,7 +107,25 @@ impl Folder {
 
     /// Serves a world from another process, at free ports.
     pub(crate) fn serve(&self, world: &str) -> Served {
-        Served::at(self, world, "127.0.0.1:0", "0")
+        Served::at(self, world, &format!("127.0.0.1:{}", free_port()), &free_port().to_string())
+    }
+}
+
+/// A free port below those that the system gives to clients. So no client has it when a world comes back to it.
+fn free_port() -> u16 {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Processes that run at the same time start far from each other.
+    let start = std::process::id() * 97;
+    loop {
+        let nth = TAKEN.fetch_add(1, Ordering::Relaxed);
+        assert!(nth < COUNT, "no port is free");
+        let port = u16::try_from(FIRST + (start % COUNT + nth) % COUNT).unwrap();
+        let everywhere = (Ipv4Addr::UNSPECIFIED, port);
+        if TcpListener::bind(everywhere).is_ok() && UdpSocket::bind(everywhere).is_ok() {
+            return port;
+        }
     }
 }
 

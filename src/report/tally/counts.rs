@@ -77,10 +77,10 @@ impl RowTally {
         let mut groups = vec![0u64; batch.groups.len()];
         for (row, _) in batch.rows.iter().zip(firsts).filter(|(_, first)| first.is_none()) {
             groups[row.group as usize] += 1;
-            let group = &batch.groups[row.group as usize].0;
-            let (Some(domain), Some(verdict)) = (&row.domain, index(group.reason)) else { continue };
-            self.domains.add(domain, verdict, group.rejects_us, row.replied);
         }
+        let verdicts: Vec<Option<usize>> =
+            batch.groups.iter().map(|(group, _)| index(group.reason)).collect();
+        self.domains.add(batch.domains(firsts, &verdicts));
         for ((group, sample), rows) in batch.groups.iter().zip(groups).filter(|(_, rows)| *rows > 0) {
             if !self.groups.contains_key(group) {
                 self.groups.insert(group.clone(), GroupCount { rows: 0, sample: sample.clone() });

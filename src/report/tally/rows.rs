@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use foldhash::fast::RandomState;
 use smol_str::SmolStr;
 
+use super::domains::{DomainHash, DomainRow};
 use crate::address::{AddressKinds, Domain};
 use crate::reason::{Confidence, Fault, Finding, Reason};
 use crate::verdict::AddressResult;
@@ -36,9 +37,11 @@ pub struct RowGroup {
 pub(super) struct RowEntry {
     pub(super) group: u32,
     /// `None` where the row has no address.
-    pub(super) domain: Option<SmolStr>,
+    domain: Option<DomainHash>,
+    /// Where the name of its domain ends among all names of the batch.
+    name_end: u32,
     /// A mail server replied for it.
-    pub(super) replied: bool,
+    replied: bool,
 }
 
 /// The judged rows of a batch.
@@ -47,6 +50,8 @@ pub struct BatchTally {
     pub(super) groups: Vec<(RowGroup, Option<SampleReply>)>,
     group_ids: HashMap<RowGroup, u32, RandomState>,
     pub(super) rows: Vec<RowEntry>,
+    /// The domains of the rows, one behind the other.
+    names: String,
     /// Rows with a time to probe again, in minutes since 1970.
     pub(super) retries: Vec<(usize, u64)>,
     /// Rows with a suspected typo: the domain as it is, and as it was probably meant.
@@ -75,6 +80,7 @@ impl BatchTally {
         self.groups.clear();
         self.group_ids.clear();
         self.rows.clear();
+        self.names.clear();
         self.retries.clear();
         self.typos.clear();
     }
@@ -84,7 +90,7 @@ impl BatchTally {
         let reason = result.judgment.reason;
         let group = self.group(result);
         let own = result.address.as_ref().and_then(|address| address.domain());
-        let domain = plain.or(own.map(Domain::as_str)).map(SmolStr::new);
+        let domain = plain.or(own.map(Domain::as_str));
         let row = self.rows.len();
         if let Some(at) = result.judgment.retry_after {
             let minute = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().div_ceil(60));
@@ -106,7 +112,28 @@ impl BatchTally {
         {
             self.examples.push((row, reason, address.to_string()));
         }
-        self.rows.push(RowEntry { group, domain, replied: result.reply.is_some() });
+        self.names.push_str(domain.unwrap_or_default());
+        let name_end = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        let domain = domain.map(DomainHash::of);
+        self.rows.push(RowEntry { group, domain, name_end, replied: result.reply.is_some() });
+    }
+
+    /// The rows with a domain and a verdict that repeat no earlier one. `verdicts` has the index of the verdict of each
+    /// group.
+    pub(super) fn domains<'a>(
+        &'a self,
+        firsts: &'a [Option<u64>],
+        verdicts: &'a [Option<usize>],
+    ) -> impl Iterator<Item = DomainRow<'a>> + Clone {
+        let name_starts = std::iter::once(0).chain(self.rows.iter().map(|row| row.name_end as usize));
+        self.rows.iter().zip(name_starts).zip(firsts).filter_map(|((row, name_start), first)| {
+            let (None, Some(hash), Some(verdict)) = (first, row.domain, verdicts[row.group as usize]) else {
+                return None;
+            };
+            let name = self.names.get(name_start..row.name_end as usize)?;
+            let rejects_us = self.groups[row.group as usize].0.rejects_us;
+            Some(DomainRow { hash, name, verdict, rejects_us, replied: row.replied })
+        })
     }
 
     fn group(&mut self, result: &AddressResult) -> u32 {

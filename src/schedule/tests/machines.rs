@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checks::most_within;
+use super::habits::Habit;
 use super::hosts::World;
 use super::play::Run;
 use super::{DAY, MINUTE, SessionId};
@@ -60,7 +61,8 @@ pub(super) struct Spent {
 
 impl Spent {
     /// The longest that a run may take beside its waits for servers: all sessions one after the other, all lanes at their
-    /// rates one after the other, and the waits for limits of unknown recipients.
+    /// rates one after the other, all overloaded machines at the rates that they bear, and the waits for limits of
+    /// unknown recipients.
     pub(super) fn bound(
         &self,
         world: &World,
@@ -80,6 +82,17 @@ impl Spent {
             // A limiter has a burst of at most a quarter of its rate, and keeps the rest for it.
             bound += MINUTE * count(probes, lane) * 4 / (3 * rate).max(1);
             bound += MINUTE * count(connections, lane) * 2 / limits.connections.max(1);
+        }
+        // A machine that is overloaded beyond so many recipients in a minute needs that time for those that it bears.
+        for ((_, address), times) in &machines.probes {
+            if let Some((Habit::Overloaded(most) | Habit::Sheds(most), _)) = world.habits.get(address) {
+                let bears = |(place, at): (usize, &Duration)| {
+                    let before = times[..place].iter().rev().take_while(|time| **time + MINUTE > *at);
+                    before.count() < *most as usize
+                };
+                let borne = times.iter().enumerate().filter(|probe| bears(*probe)).count();
+                bound += MINUTE * u32::try_from(borne).unwrap() / *most;
+            }
         }
         let caps =
             |limits: RateLimits| [(limits.unknown_per_hour, MINUTE * 60), (limits.unknown_per_day, DAY)];

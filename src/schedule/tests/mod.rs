@@ -170,3 +170,16 @@ proptest! {
         play(&providers, run);
     }
 }
+
+#[test]
+fn a_host_that_sheds_all_but_one_recipient_a_minute_costs_no_more_than_its_pace() {
+    let provider = DrawnProvider {
+        known: false,
+        hosts: vec![Habit::Sheds(1)],
+        domains: vec![vec![false, false, false, false, false, true, false, false], vec![false, false]],
+        ..DrawnProvider::default()
+    };
+    let probes = play(&[provider], Run { max_wait: MINUTE * 30, ..SOCKET_BOUND }).probes;
+    // Ten recipients and their controls; each is probed three times at most on average.
+    assert!(probes.values().map(Vec::len).sum::<usize>() <= 60, "{probes:?}");
+}

@@ -407,7 +407,7 @@ name = "mx.big.example"
     folder.write("list.csv", format!("email\n{rows}"));
     let verify = ["verify", "list.csv", "--world", "world.toml", "-o", "out", "--max-wait", "0s", "-v"];
     let ran = folder.run(&verify);
-    ran.exits(0);
+    ran.exits(10);
     let summary = folder.summary("out");
     assert!(summary["reasons"]["not_probed"].as_u64() > Some(10), "{summary}");
     assert_eq!(summary["decisions"]["cap_reached"], 1, "{summary}");

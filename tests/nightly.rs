@@ -388,3 +388,28 @@ fn a_run_that_every_provider_rejects_names_hosts_and_words_and_rows_keep_their_r
     let results = folder.read("out/list.results.csv");
     assert!(results.matches("ip_blocklisted").count() >= 8, "{results}");
 }
+
+/// Many domains at one provider, at the end of whose limit most recipients wait for another day.
+#[test]
+fn a_limit_that_is_reached_is_reported_once_for_a_provider() {
+    let folder = Folder::new();
+    folder.write(
+        "world.toml",
+        r#"
+[[domain]]
+name = "d{1..1500}.example"
+mx = ["10 mx.big.example"]
+[[host]]
+name = "mx.big.example"
+"#,
+    );
+    let rows: String = (1..=1_500).map(|n| format!("gone{n}@d{n}.example\n")).collect();
+    folder.write("list.csv", format!("email\n{rows}"));
+    let verify = ["verify", "list.csv", "--world", "world.toml", "-o", "out", "--max-wait", "0s", "-v"];
+    let ran = folder.run(&verify);
+    ran.exits(10);
+    let summary = folder.summary("out");
+    assert!(summary["reasons"]["not_probed"].as_u64() > Some(10), "{summary}");
+    assert_eq!(summary["decisions"]["cap_reached"], 1, "{summary}");
+    assert_eq!(ran.stderr().matches("cap_reached").count(), 1, "{}", ran.stderr());
+}

@@ -118,6 +118,55 @@ fn the_environment_wins_over_a_settings_file() {
     with_environment(&folder, &arguments, &[]).fails(78, &["x y"]);
 }
 
+#[test]
+fn a_wrong_value_is_blamed_on_the_place_where_it_is_written() {
+    let folder = Folder::with(LIST, WORLD);
+    let verify = |more: &[&str], set: &[(&str, &str)]| {
+        let base = ["verify", "list.csv", "--helo", "probe.example.org", "--mail-from", "check@example.org"];
+        let base = if more == ["bare"] { &base[..2] } else { &base[..] };
+        let more = if more == ["bare"] { &[] } else { more };
+        with_environment(&folder, &[base, more].concat(), set)
+    };
+    let sender = "mail_from = \"check@example.org\"\n";
+    for (file, place) in [
+        (format!("# mine\n\nhelo = \"localhost\"\n{sender}"), "listproof.toml:3: `helo = \"localhost\"`"),
+        ("helo = \"a.example.org\"\nmail_from = \"me\"\n".to_owned(), "listproof.toml:2: `mail_from"),
+        (format!("helo = \"a.example.org\"\n{sender}dns = [\"zz\"]\n"), "listproof.toml:3: `dns = \"zz\"`"),
+        (format!("helo = \"a.example.org\"\n{sender}\nproxy = \"http://h:1\"\n"), "listproof.toml:4: `proxy"),
+        (format!("{sender}[[egress]]\nhelo = \"x y\"\n"), "listproof.toml:2: `helo"),
+    ] {
+        folder.write("listproof.toml", &file);
+        let ran = verify(&["bare"], &[]);
+        ran.fails(78, &[place]);
+        assert!(!ran.stderr().contains("`--helo"), "{}", ran.stderr());
+    }
+    folder.write("listproof.toml", "");
+    for (variable, value) in [("LISTPROOF_HELO", "localhost"), ("LISTPROOF_MAIL_FROM", "me")] {
+        let ran = verify(&["bare"], &[(variable, value), ("LISTPROOF_DNS", "192.0.2.53")]);
+        ran.fails(78, &[&format!("`{variable}={value}`"), "wins over the environment"]);
+    }
+    verify(&[], &[("LISTPROOF_DNS", "zz")]).fails(78, &["`LISTPROOF_DNS=zz`"]);
+    verify(&["--dns", "zz"], &[]).fails(78, &["`--dns zz`"]);
+    verify(&["--proxy", "http://h:1"], &[]).fails(78, &["`--proxy "]);
+}
+
+#[test]
+fn a_home_that_is_no_folder_has_no_settings() {
+    let folder = Folder::with(LIST, WORLD);
+    let arguments = ["verify", "list.csv", "--offline", "-o", "out"];
+    with_environment(&folder, &arguments, &[("HOME", "/dev/null"), ("XDG_CONFIG_HOME", "")]).exits(0);
+}
+
+#[test]
+fn a_proxy_that_is_down_is_named_and_no_mail_server_is_blamed() {
+    let folder = Folder::with(LIST, WORLD);
+    let arguments =
+        [&["verify", "list.csv", "--proxy", "socks5://localhost:1", "--dns", "127.0.0.1:9"], &SENDER[..]];
+    let ran = with_environment(&folder, &arguments.concat(), &[]);
+    ran.fails(78, &["proxy `localhost:1`", "--proxy"]);
+    assert!(!ran.stderr().contains("port 25"), "{}", ran.stderr());
+}
+
 /// `script` runs the program on a terminal of its own.
 #[test]
 fn a_run_on_a_terminal_begins_without_a_complaint() {

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 use super::process;
 use listproof::policy::Pace;
-use listproof::settings::{BlocklistKey, Deadline, ProxyUrl, SettingsLayer, parse_duration};
+use listproof::settings::{BlocklistKey, Deadline, Origins, ProxyUrl, SettingsLayer, parse_duration};
 use listproof::{Error, Settings};
 
 /// How to probe. Flags win over the environment, the environment over a settings file.
@@ -166,6 +166,7 @@ impl ProbeArgs {
             connections: None,
             force: self.force,
             spamhaus_key: self.spamhaus_key,
+            origins: Origins::default(),
         }
     }
 }

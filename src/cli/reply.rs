@@ -94,9 +94,9 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Error> {
     let text = args.text.as_deref().filter(|text| *text != "-");
     let written = match text {
         None if args.text.is_none() && io::stdin().is_terminal() => return Err(nothing_to_explain()),
-        None => explain(from_stdin(args.jsonl)?),
+        None => explain(not_blank(io::stdin().lock(), args.jsonl, "stdin")?),
         Some(text) => match File::open(text) {
-            Ok(file) => explain(Box::new(BufReader::new(file))),
+            Ok(file) => explain(not_blank(BufReader::new(file), args.jsonl, text)?),
             Err(_) if text.trim().is_empty() => return Err(nothing_to_explain()),
             Err(source) if !is_reply_text(text) => {
                 let hint = "name an existing file, or give a reply with its code, in quotes".to_owned();
@@ -134,10 +134,9 @@ fn nothing_to_explain() -> Error {
     Error::Usage { message: "nothing to explain".to_owned(), hint: hint.to_owned() }
 }
 
-/// The standard input; without any text it is a usage error. `--jsonl` answers no lines with no lines.
-fn from_stdin(jsonl: bool) -> Result<Box<dyn BufRead>, Error> {
-    let read = |source| Error::from(ListError::Read { name: "stdin".to_owned(), source });
-    let mut input = io::stdin().lock();
+/// An input with some text; without any it is a usage error. `--jsonl` answers no lines with no lines.
+fn not_blank(mut input: impl BufRead + 'static, jsonl: bool, name: &str) -> Result<Box<dyn BufRead>, Error> {
+    let read = |source| Error::from(ListError::Read { name: name.to_owned(), source });
     if jsonl {
         return Ok(Box::new(input));
     }
@@ -156,11 +155,18 @@ fn from_stdin(jsonl: bool) -> Result<Box<dyn BufRead>, Error> {
     }
 }
 
-/// True for the text of a reply; one word without a reply code can only be the name of a file.
+/// Endings of the names of files that hold bounces and logs.
+const FILE_ENDINGS: [&str; 6] = ["eml", "mbox", "msg", "log", "txt", "gz"];
+
+/// True for the text of a reply. One word without a reply code, or a text that ends like the name of a file, can only be the
+/// name of a file.
 fn is_reply_text(text: &str) -> bool {
     let is_code = |word: &str| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.trim();
-    text.contains(char::is_whitespace) || text.get(..3).is_some_and(is_code)
+    let ending = text.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    let is_file =
+        !text.contains('\n') && ending.is_some_and(|ending| FILE_ENDINGS.contains(&ending.as_str()));
+    text.get(..3).is_some_and(is_code) || (text.contains(char::is_whitespace) && !is_file)
 }
 
 pub(super) fn policy(command: &PolicyCommand) -> Result<Exit, Error> {

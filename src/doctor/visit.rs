@@ -116,7 +116,7 @@ impl Visitor<'_> {
         let said = said_before_mail(&transcript);
         let result = match end {
             Some(end) => match end.reason {
-                EndReason::Connect(why) => VisitResult::Unreachable(why),
+                EndReason::Connect(why) | EndReason::Proxy(why) => VisitResult::Unreachable(why),
                 EndReason::Rejected(reply) if end.stage.is_before_rcpt() => {
                     VisitResult::Rejected(reply.to_string())
                 }

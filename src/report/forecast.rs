@@ -13,6 +13,9 @@ use crate::simulate::{GeneratedList, SimulationReport};
 /// Unknown providers that are named one by one, the slowest first.
 const NAMED_HOSTS: usize = 5;
 
+/// The width of the column of names.
+const NAME_WIDTH: usize = 28;
+
 /// The rows of the list by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ForecastRows {
@@ -192,15 +195,20 @@ impl Forecast {
         }
         writeln!(
             out,
-            "\n{:<28}{:>10}{:>9}{:>11}{:>13}{:>11}  about",
+            "\n{:<NAME_WIDTH$}{:>10}{:>9}{:>11}{:>13}{:>11}  about",
             "provider", "addresses", "domains", "probes", "connections", "left over"
         )?;
         for share in self.providers.iter().chain([&self.all]) {
-            let name: String = share.name.chars().take(27).collect();
+            let name = &share.name;
+            if name.chars().count() >= NAME_WIDTH {
+                // A long name has a line of its own.
+                writeln!(out, "{name}")?;
+            }
+            let name = if name.chars().count() >= NAME_WIDTH { "" } else { name };
             let Share { addresses, domains, questions, connections, left, .. } = share;
             write!(
                 out,
-                "{name:<28}{addresses:>10}{domains:>9}{questions:>11}{connections:>13}{left:>11}  {}",
+                "{name:<NAME_WIDTH$}{addresses:>10}{domains:>9}{questions:>11}{connections:>13}{left:>11}  {}",
                 time(share.time)
             )?;
             let days = self.days_of(share);

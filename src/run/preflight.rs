@@ -60,6 +60,10 @@ impl Preflight {
         let domains = sample(state, run, policy.sender().port_25.hosts * DOMAINS_A_HOST)?;
         let mut failed: Vec<Check> = Vec::new();
         for egress in &network.egresses {
+            network.connect.reach_proxy(&egress.path).await.map_err(|fault| Error::Setting {
+                message: format!("no connection can leave: {fault}"),
+                hint: "start the proxy, or correct `--proxy socks5://[USER:PASSWORD@]HOST:PORT`".to_owned(),
+            })?;
             let name = format!("{:?} {}", egress.path, egress.helo);
             if state.has_passed_preflight(&name, policy.sender().preflight_lifetime(), now)? {
                 continue;

@@ -225,7 +225,11 @@ impl Scheduler {
             return DispatchResult::Until(allowed_at);
         }
         let postponed = self.clear_queue(endpoint_id);
-        self.report_event(ProviderEventKind::CapReached, self.endpoints[endpoint_id].lane, postponed.len());
+        let lane = self.endpoints[endpoint_id].lane;
+        // Later recipients meet the same limit: one event tells of all.
+        if !std::mem::replace(&mut self.lanes[lane].has_reported_cap, true) {
+            self.report_event(ProviderEventKind::CapReached, lane, postponed.len());
+        }
         for task in postponed {
             if let Some(task) = self.tasks[task].as_mut() {
                 task.domain_probe.postpone(NotProbedReason::Budget(wait));

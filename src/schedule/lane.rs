@@ -83,6 +83,8 @@ pub(super) struct Lane {
     pub(super) provisional: ProvisionalResults,
     /// The lane is in the queue for a free socket.
     pub(super) waits_for_socket: bool,
+    /// That its limit of unknown recipients is reached was reported.
+    pub(super) has_reported_cap: bool,
 }
 
 impl Lane {
@@ -115,6 +117,7 @@ impl Lane {
             tally: Tally::default(),
             provisional: ProvisionalResults::default(),
             waits_for_socket: false,
+            has_reported_cap: false,
         }
     }
 

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::layer::SettingsLayer;
+use super::origin::{Origin, Origins};
 use crate::duration;
 use crate::error::Error;
 use crate::policy::Pace;
@@ -54,6 +55,7 @@ impl SettingsLayer {
             max_age: environment.one("LISTPROOF_MAX_AGE", duration::parse)?,
             policy: environment.value("LISTPROOF_POLICY").map(Into::into),
             spamhaus_key: environment.one("LISTPROOF_SPAMHAUS_KEY", |text| text.to_owned().try_into())?,
+            origins: Origins::all(&Origin::Variable),
             ..SettingsLayer::default()
         })
     }
@@ -128,7 +130,8 @@ mod tests {
         assert_eq!((read.pace, read.max_wait), (Some(Pace::Gentle), Some(Duration::from_secs(300))));
         assert_eq!(read.state, Some("s.db".into()));
         assert!(read.dns.is_empty());
-        assert_eq!(layer(&[]).unwrap(), SettingsLayer::default());
+        let origins = Origins::all(&Origin::Variable);
+        assert_eq!(layer(&[]).unwrap(), SettingsLayer { origins, ..SettingsLayer::default() });
     }
 
     #[test]

@@ -3,15 +3,18 @@
 //! Decides: where settings files are, and their keys: the names of the long flags with underscores. An unknown key is an
 //! error, because a misspelled setting without effect is worse than none. Fails: naming the file and the line.
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 
 use super::deadline::Deadline;
 use super::layer::{BlocklistKey, EgressSettings, ProxyUrl, SettingsLayer};
+use super::origin::{Origin, Origins};
 use crate::error::Error;
 use crate::policy::Pace;
 
@@ -22,13 +25,13 @@ const PROJECT_FILE: &str = "listproof.toml";
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileSettings {
-    helo: Option<String>,
-    mail_from: Option<String>,
-    egress: Option<Vec<EgressSettings>>,
-    dns: Option<Vec<String>>,
+    helo: Option<Spanned<String>>,
+    mail_from: Option<Spanned<String>>,
+    egress: Option<Vec<Spanned<EgressSettings>>>,
+    dns: Option<Spanned<Vec<String>>>,
     smtp_port: Option<u16>,
-    source_ip: Option<IpAddr>,
-    proxy: Option<ProxyUrl>,
+    source_ip: Option<Spanned<IpAddr>>,
+    proxy: Option<Spanned<ProxyUrl>>,
     allow_mx_net: Option<Vec<IpNet>>,
     pace: Option<Pace>,
     #[serde(default, deserialize_with = "duration")]
@@ -49,7 +52,7 @@ struct FileSettings {
 impl SettingsLayer {
     /// What a file sets. Fails where there is no such file.
     pub fn from_file(path: &Path) -> Result<SettingsLayer, Error> {
-        read(path)?.map(Into::into).ok_or_else(|| Error::Setting {
+        read(path)?.ok_or_else(|| Error::Setting {
             message: format!("`{}` does not exist", path.display()),
             hint: "name an existing file with `--config`".to_owned(),
         })
@@ -60,20 +63,36 @@ impl SettingsLayer {
     pub fn from_usual_files() -> Result<SettingsLayer, Error> {
         let project = read(Path::new(PROJECT_FILE))?.unwrap_or_default();
         let user = users_file().map(|path| read(&path)).transpose()?.flatten().unwrap_or_default();
-        Ok(SettingsLayer::from(project).over(user.into()))
+        Ok(project.over(user))
     }
 }
 
-impl From<FileSettings> for SettingsLayer {
-    fn from(file: FileSettings) -> SettingsLayer {
+impl FileSettings {
+    /// The settings of the file at `path`, whose text is `text`.
+    fn into_layer(self, path: &Path, text: &str) -> SettingsLayer {
+        let file = self;
+        let at = |start: usize| Origin::File { path: path.to_owned(), line: line_of(text, start) };
+        let place = |start: Option<usize>| start.map(at).unwrap_or_default();
+        let start_of_path = file.proxy.as_ref().map(|proxy| proxy.span().start);
+        let origins = Origins {
+            helo: place(file.helo.as_ref().map(|name| name.span().start)),
+            mail_from: place(file.mail_from.as_ref().map(|sender| sender.span().start)),
+            dns: place(file.dns.as_ref().map(|servers| servers.span().start)),
+            egress: place(start_of_path.or(file.source_ip.as_ref().map(|source| source.span().start))),
+        };
+        let entry = |entry: Spanned<EgressSettings>| {
+            let origin = at(entry.span().start);
+            EgressSettings { origin, ..entry.into_inner() }
+        };
         SettingsLayer {
-            helo: file.helo.into_iter().collect(),
-            mail_from: file.mail_from.into_iter().collect(),
-            egress: file.egress.unwrap_or_default(),
-            dns: file.dns.unwrap_or_default(),
+            helo: file.helo.map(Spanned::into_inner).into_iter().collect(),
+            mail_from: file.mail_from.map(Spanned::into_inner).into_iter().collect(),
+            egress: file.egress.unwrap_or_default().into_iter().map(entry).collect(),
+            dns: file.dns.map(Spanned::into_inner).unwrap_or_default(),
             smtp_port: file.smtp_port,
-            source_ip: file.source_ip.into_iter().collect(),
-            proxy: file.proxy.into_iter().collect(),
+            source_ip: file.source_ip.map(Spanned::into_inner).into_iter().collect(),
+            proxy: file.proxy.map(Spanned::into_inner).into_iter().collect(),
+            origins,
             allow_mx_net: file.allow_mx_net.unwrap_or_default(),
             pace: file.pace,
             max_wait: file.max_wait,
@@ -97,19 +116,30 @@ fn users_file() -> Option<PathBuf> {
 }
 
 /// The settings of a file; `None` where there is no such file.
-fn read(path: &Path) -> Result<Option<FileSettings>, Error> {
-    let fault = |message: String| Error::Setting {
+fn read(path: &Path) -> Result<Option<SettingsLayer>, Error> {
+    let fault = |message: String, hint: &str| Error::Setting {
         message: format!("{}{message}", path.display()),
-        hint: "see samples/listproof.toml for all settings".to_owned(),
+        hint: hint.to_owned(),
     };
     match std::fs::read_to_string(path) {
-        Ok(text) => toml::from_str(&text).map(Some).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            fault(format!(":{line}: {}", error.message()))
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(fault(format!(": {error}"))),
+        Ok(text) => toml::from_str(&text)
+            .map(|file: FileSettings| Some(file.into_layer(path, &text)))
+            .map_err(|error| {
+                let line = error.span().map_or(1, |span| line_of(&text, span.start));
+                fault(format!(":{line}: {}", error.message()), "see samples/listproof.toml for all settings")
+            }),
+        // Below something that is no folder there is no file.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(fault(
+            format!(" can't be read: {error}"),
+            "let this user read it, name another settings file with `--config`, or another folder with `XDG_CONFIG_HOME`",
+        )),
     }
+}
+
+/// The line, from 1, in which the byte at `start` stands.
+fn line_of(text: &str, start: usize) -> usize {
+    text[..start].matches('\n').count() + 1
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -144,7 +174,9 @@ mod tests {
             max_wait: Some(Duration::from_mins(30)),
             ..SettingsLayer::default()
         };
-        let layer = SettingsLayer::from(read(sample).unwrap().unwrap());
-        assert_eq!(layer, expected);
+        let layer = read(sample).unwrap().unwrap();
+        let origins = layer.origins.clone();
+        assert!(matches!(&origins.helo, Origin::File { path, .. } if path == sample), "{origins:?}");
+        assert_eq!(layer, SettingsLayer { origins, ..expected });
     }
 }

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 use super::deadline::Deadline;
+use super::origin::{Origin, Origins};
 use crate::policy::Pace;
 
 /// What one source sets. An empty list, `None` or `false` means "not set here".
@@ -71,6 +72,8 @@ pub struct SettingsLayer {
     pub force: bool,
     /// The key for blocklists that answer only holders of one.
     pub spamhaus_key: Option<BlocklistKey>,
+    /// Where the values were written.
+    pub origins: Origins,
 }
 
 impl SettingsLayer {
@@ -86,6 +89,13 @@ impl SettingsLayer {
             (lower.source_ip, lower.proxy, lower.egress)
         };
         let has_world = self.world.is_some();
+        let of = |is_set, upper, lower| if is_set { upper } else { lower };
+        let origins = Origins {
+            helo: of(!self.helo.is_empty(), self.origins.helo, lower.origins.helo),
+            mail_from: of(!self.mail_from.is_empty(), self.origins.mail_from, lower.origins.mail_from),
+            dns: of(!self.dns.is_empty() || has_world, self.origins.dns, lower.origins.dns),
+            egress: of(has_egress, self.origins.egress, lower.origins.egress),
+        };
         let (state, no_state) = if self.no_state || self.state.is_some() || has_world {
             (self.state, self.no_state)
         } else {
@@ -123,6 +133,7 @@ impl SettingsLayer {
             connections: self.connections.or(lower.connections),
             force: self.force || lower.force,
             spamhaus_key: self.spamhaus_key.or(lower.spamhaus_key),
+            origins,
         }
     }
 }
@@ -143,6 +154,9 @@ pub struct EgressSettings {
     pub helo: Option<String>,
     /// The envelope sender.
     pub mail_from: Option<String>,
+    /// Where the entry was written.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// The address of a SOCKS5 proxy, `socks5://[USER:PASSWORD@]HOST:PORT`. Its text holds a password, so `Debug` and `Display`

@@ -10,8 +10,9 @@ use std::time::{Duration, SystemTime};
 use ipnet::IpNet;
 
 use super::deadline::Deadline;
-use super::egress::{EgressArgs, EgressSpec, WrittenEgress, egresses, fault, written};
+use super::egress::{EgressArgs, EgressSpec, WrittenEgress, egresses, written};
 use super::layer::{BlocklistKey, SettingsLayer};
+use super::origin::Origin;
 use crate::error::Error;
 use crate::policy::{Pace, Policy};
 use crate::smtp::Egress;
@@ -154,12 +155,17 @@ impl Settings {
             entries: layer.egress,
             helo: layer.helo,
             mail_from: layer.mail_from,
+            origins: layer.origins.clone(),
         })?;
         let egress_count = egresses.len();
         let target = match layer.world {
             Some(file) => NetworkTarget::World { file, egresses },
             None => NetworkTarget::Internet {
-                dns: layer.dns.iter().map(|text| name_server(text)).collect::<Result<_, _>>()?,
+                dns: layer
+                    .dns
+                    .iter()
+                    .map(|text| name_server(text, &layer.origins.dns))
+                    .collect::<Result<_, _>>()?,
                 smtp_port: layer.smtp_port.unwrap_or(SMTP_PORT),
                 allowed: layer.allow_mx_net,
                 egresses: match egresses.into_iter().map(EgressSpec::complete).collect() {
@@ -200,6 +206,7 @@ impl Settings {
             entries: layer.egress.clone(),
             helo: layer.helo.clone(),
             mail_from: layer.mail_from.clone(),
+            origins: layer.origins.clone(),
         })?;
         let visits = !layer.offline && !layer.dns_only;
         let network = SettingsLayer {
@@ -290,13 +297,11 @@ impl NetworkTarget {
     }
 }
 
-fn name_server(text: &str) -> Result<SocketAddr, Error> {
+fn name_server(text: &str, origin: &Origin) -> Result<SocketAddr, Error> {
     let bare = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS_PORT));
     bare.or_else(|_| text.parse()).map_err(|_| {
-        fault(
-            format!("`--dns {text}` is not an address"),
-            "write `--dns 192.0.2.53` or `--dns 192.0.2.53:5353`",
-        )
+        let hint = "a name server is an address, with a port or without: `192.0.2.53`, `192.0.2.53:5353`";
+        origin.fault("dns", text, "is not an address", hint)
     })
 }
 
@@ -338,9 +343,9 @@ mod tests {
 
     #[test]
     fn a_name_server_may_have_a_port() {
-        assert_eq!(name_server("192.0.2.53").unwrap().port(), 53);
-        assert_eq!(name_server("[2001:db8::1]:5353").unwrap().port(), 5353);
-        assert!(name_server("dns.example").is_err());
+        assert_eq!(name_server("192.0.2.53", &Origin::Flag).unwrap().port(), 53);
+        assert_eq!(name_server("[2001:db8::1]:5353", &Origin::Flag).unwrap().port(), 5353);
+        assert!(name_server("dns.example", &Origin::Flag).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::connect::{Connect, MailStream};
+use super::connect::{Connect, MailStream, is_proxy_fault};
 use super::egress::EgressPath;
 use super::session::{
     ClientIdentity, ClientSession, EndReason, SessionCommand, SessionEnd, SessionOutput, SmtpEvent,
@@ -77,17 +77,28 @@ pub async fn drive_session(
     request: SessionRequest<'_>,
     mut commands: mpsc::Receiver<SessionCommand>,
     mut emit: impl FnMut(SmtpEvent),
-    transcript: Option<&mut Transcript>,
+    mut transcript: Option<&mut Transcript>,
 ) {
     let connecting = connector.connect(request.to, request.path);
-    let mut connection = match timeout(request.timeouts.connect, connecting).await {
-        Ok(Ok(stream)) => DrivenConnection::new(stream, transcript),
-        Ok(Err(fault)) => return emit(not_connected(fault.to_string())),
+    let connected = match timeout(request.timeouts.connect, connecting).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(fault)) if is_proxy_fault(&fault) => Err(EndReason::Proxy(fault.to_string())),
+        Ok(Err(fault)) => Err(EndReason::Connect(fault.to_string())),
         Err(_) => {
             let limit_s = request.timeouts.connect.as_secs();
-            return emit(not_connected(format!("no connection within {limit_s} s")));
+            Err(EndReason::Connect(format!("no connection within {limit_s} s")))
         }
     };
+    let stream = match connected {
+        Ok(stream) => stream,
+        Err(reason) => {
+            if let Some(transcript) = &mut transcript {
+                transcript.note(&format!("{}: {reason}", request.to));
+            }
+            return emit(SmtpEvent::Ended(SessionEnd { stage: Stage::Connect, reason }));
+        }
+    };
+    let mut connection = DrivenConnection::new(stream, transcript);
     connection.note(&format!("connected to {}", request.to));
     let mut session = ClientSession::new(request.identity);
     let mut deadlines = Deadlines::new(request.timeouts);
@@ -141,10 +152,6 @@ pub async fn drive_session(
             }
         }
     }
-}
-
-fn not_connected(error: String) -> SmtpEvent {
-    SmtpEvent::Ended(SessionEnd { stage: Stage::Connect, reason: EndReason::Connect(error) })
 }
 
 /// The deadlines of a session: one for each reply, which starts anew with each complete reply, and one for the session.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 use crate::address::{Address, Domain};
 
@@ -26,10 +27,60 @@ pub enum EgressPath {
     /// Through a SOCKS5 proxy (RFC 1928).
     Socks5 {
         /// The proxy.
-        proxy: SocketAddr,
+        proxy: ProxyAddress,
         /// User and password (RFC 1929).
         login: Option<(String, String)>,
     },
+}
+
+/// The host and the port of a proxy. A host name is looked up by the system at each connection.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyAddress(String);
+
+/// The text is not a host name or an IP address with a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoProxyAddress;
+
+impl ProxyAddress {
+    /// Host and port, as `HOST:PORT`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The IP address, unless the host is a name.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.0.parse::<SocketAddr>().ok().map(|address| address.ip())
+    }
+}
+
+impl FromStr for ProxyAddress {
+    type Err = NoProxyAddress;
+
+    fn from_str(text: &str) -> Result<ProxyAddress, NoProxyAddress> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return if address.port() == 0 {
+                Err(NoProxyAddress)
+            } else {
+                Ok(ProxyAddress(address.to_string()))
+            };
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(NoProxyAddress)?;
+        let host = Domain::parse(host).map_err(|_| NoProxyAddress)?;
+        let port: u16 = port.parse().map_err(|_| NoProxyAddress)?;
+        if port == 0 { Err(NoProxyAddress) } else { Ok(ProxyAddress(format!("{host}:{port}"))) }
+    }
+}
+
+impl fmt::Display for ProxyAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ProxyAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl fmt::Debug for EgressPath {

@@ -31,6 +31,7 @@ pub use connect::TcpConnector;
 pub(crate) use connect::{Connect, ConnectFuture, MailStream, has_route_to, is_own_address};
 pub use drive::{SessionRequest, SmtpTimeouts, drive_session};
 pub(crate) use egress::Egress;
+pub(crate) use egress::ProxyAddress;
 pub use egress::{EgressPath, IpFamilies};
 pub use reply::{Enhanced, MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, sanitize};
 pub(crate) use session::SessionEnd;

@@ -153,4 +153,7 @@ pub enum EndReason {
     /// The connection could not be opened, with the error of the system. Only [`super::drive`] reports this.
     #[error("no connection: {0}")]
     Connect(String),
+    /// The proxy is down, rejects the login or does not allow the connection. Only [`super::drive`] reports this.
+    #[error("no connection: {0}")]
+    Proxy(String),
 }

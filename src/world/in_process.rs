@@ -66,7 +66,7 @@ impl Connect for World {
 fn client_address(path: &EgressPath, world: &World) -> IpAddr {
     match path {
         EgressPath::Direct(source) => source.unwrap_or(world.shared.sender.ip),
-        EgressPath::Socks5 { proxy, .. } => proxy.ip(),
+        EgressPath::Socks5 { proxy, .. } => proxy.ip().unwrap_or(world.shared.sender.ip),
     }
 }
 

@@ -330,7 +330,7 @@ impl Scheduler {
             }
             SessionEvent::Ended(Some(finding)) if session.replies == 0 && !ended_by_probe => {
                 let is_unreachable = *finding == Finding::ConnectFailed;
-                self.health.connected |= !is_unreachable;
+                self.health.connected |= !is_unreachable && *finding != Finding::NotProbed;
                 let provider_id = self.lanes[self.endpoints[endpoint_id].lane].provider_id;
                 self.update_contact(provider_id, |contact| contact.unreachable |= is_unreachable);
                 self.record_connection_failure(endpoint_id, *finding);

@@ -52,6 +52,8 @@ pub(crate) fn classify_event(
             EndReason::TimedOut => SessionEvent::Ended(Some(Finding::Timeout)),
             EndReason::Malformed(_) => SessionEvent::Ended(Some(Finding::MalformedReply)),
             EndReason::Connect(_) => SessionEvent::Ended(Some(Finding::ConnectFailed)),
+            // Nothing is known of the mail server.
+            EndReason::Proxy(_) => SessionEvent::Ended(Some(Finding::NotProbed)),
             EndReason::Tls(_) => SessionEvent::TlsFailed,
         },
     }

@@ -91,7 +91,7 @@ async fn a_proxy_gets_the_ip_address_with_and_without_a_login() {
     for login in [None, Some(("ann", "secret"))] {
         let (listener, address) = listen().await;
         let path = EgressPath::Socks5 {
-            proxy: address,
+            proxy: address.to_string().parse().unwrap(),
             login: login.map(|(user, password)| (user.to_owned(), password.to_owned())),
         };
         let to = "192.0.2.1:25".parse().unwrap();
@@ -103,11 +103,64 @@ async fn a_proxy_gets_the_ip_address_with_and_without_a_login() {
 #[tokio::test]
 async fn an_error_of_a_proxy_names_the_proxy() {
     let (listener, address) = listen().await;
-    let path = EgressPath::Socks5 { proxy: address, login: None };
+    let path = EgressPath::Socks5 { proxy: address.to_string().parse().unwrap(), login: None };
     let to = "192.0.2.1:25".parse().unwrap();
     let (stream, ()) = tokio::join!(TcpConnector.connect(to, &path), proxy(listener, None, 5));
     let expected = format!("proxy `{address}`: Connection refused");
     assert_eq!(stream.err().unwrap().to_string(), expected);
+}
+
+/// A proxy that reads what comes and says `answers`, one after each read.
+async fn saying(listener: TcpListener, answers: &[&[u8]]) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    for answer in answers {
+        let mut asked = [0; 600];
+        let _ = stream.read(&mut asked).await.unwrap();
+        stream.write_all(answer).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_does_not_serve_us_is_no_fact_about_the_mail_server() {
+    let to = "192.0.2.1:25".parse().unwrap();
+    let login = Some(("ann".to_owned(), "secret".to_owned()));
+    let not_allowed: &[&[u8]] = &[&[5, 2], &[1, 0], &[5, 2, 0, 1, 0, 0, 0, 0, 0, 0]];
+    let refused: &[&[u8]] = &[&[5, 2], &[1, 0], &[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]];
+    for (answers, is_fault_of_proxy) in [
+        (not_allowed, true),
+        (&[&[5, 2][..], &[1, 1]], true),
+        (&[&[5, 255][..]], true),
+        (&[b"HTTP/1.1 400 Bad Request\r\n".as_slice()], true),
+        (&[], true),
+        (refused, false),
+    ] {
+        let (listener, address) = listen().await;
+        let path = EgressPath::Socks5 { proxy: address.to_string().parse().unwrap(), login: login.clone() };
+        let (stream, ()) = tokio::join!(TcpConnector.connect(to, &path), saying(listener, answers));
+        let fault = stream.err().unwrap();
+        assert_eq!(is_proxy_fault(&fault), is_fault_of_proxy, "{answers:?}: {fault}");
+        assert!(fault.to_string().contains(&address.to_string()), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_is_reached_by_name_and_its_faults_name_it() {
+    let (listener, address) = listen().await;
+    let path = |host: &str, login: Option<(&str, &str)>| EgressPath::Socks5 {
+        proxy: format!("{host}:{}", address.port()).parse().unwrap(),
+        login: login.map(|(user, password)| (user.to_owned(), password.to_owned())),
+    };
+    let by_name = path("localhost", Some(("ann", "secret")));
+    let serve = async {
+        saying(listener, &[&[5, 2], &[1, 1]]).await;
+    };
+    let (fault, ()) = tokio::join!(TcpConnector.reach_proxy(&by_name), serve);
+    let expected = format!("proxy `localhost:{}`: it rejects the user or the password", address.port());
+    assert_eq!(fault.unwrap_err().to_string(), expected);
+    // The listener is gone.
+    let fault = TcpConnector.reach_proxy(&path("127.0.0.1", None)).await.unwrap_err();
+    assert!(is_proxy_fault(&fault) && fault.to_string().contains("127.0.0.1"), "{fault}");
+    assert!(TcpConnector.reach_proxy(&EgressPath::Direct(None)).await.is_ok());
 }
 
 #[tokio::test]

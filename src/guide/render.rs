@@ -122,6 +122,7 @@ impl Page {
             }
             return;
         }
+        self.wrapped(&header.join(" / "), 2);
         for row in rows {
             let mut cells = row.iter().zip(header).filter(|(cell, _)| !cell.is_empty());
             if let Some((first, _)) = cells.next() {

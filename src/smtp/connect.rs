@@ -9,13 +9,18 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::timeout;
 use tokio_socks::Error as Socks;
 use tokio_socks::tcp::Socks5Stream;
 
 use super::egress::{EgressPath, ProxyAddress};
+
+/// How long a proxy may take until the login is done, before a run begins.
+const PROXY_LIMIT: Duration = Duration::from_secs(20);
 
 /// A byte stream to and from a mail server: TCP, TLS, a proxy, or a pipe in memory.
 pub trait MailStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -90,9 +95,18 @@ impl Connect for TcpConnector {
     fn reach_proxy<'a>(&'a self, path: &'a EgressPath) -> ProxyFuture<'a> {
         Box::pin(async move {
             let EgressPath::Socks5 { proxy, login } = path else { return Ok(()) };
-            let mut stream = connect_to_proxy(proxy).await?;
             let login = login.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
-            log_in(&mut stream, login).await.map_err(|fault| proxy_fault(proxy, &fault))
+            let reach = async {
+                let mut stream = connect_to_proxy(proxy).await?;
+                log_in(&mut stream, login).await.map_err(|fault| proxy_fault(proxy, &fault))
+            };
+            match timeout(PROXY_LIMIT, reach).await {
+                Ok(reached) => reached,
+                Err(_) => {
+                    let silent = format!("it does not answer within {} s", PROXY_LIMIT.as_secs());
+                    Err(proxy_fault(proxy, &io::Error::other(silent)))
+                }
+            }
         })
     }
 

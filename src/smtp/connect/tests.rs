@@ -163,6 +163,14 @@ async fn a_proxy_is_reached_by_name_and_its_faults_name_it() {
     assert!(TcpConnector.reach_proxy(&EgressPath::Direct(None)).await.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_silent_proxy_is_given_up() {
+    let (_listener, address) = listen().await;
+    let path = EgressPath::Socks5 { proxy: address.to_string().parse().unwrap(), login: None };
+    let fault = TcpConnector.reach_proxy(&path).await.unwrap_err();
+    assert_eq!(fault.to_string(), format!("proxy `{address}`: it does not answer within 20 s"));
+}
+
 #[tokio::test]
 async fn a_reset_connection_ends_a_session_as_hung_up() {
     let (listener, to) = listen().await;

@@ -145,7 +145,7 @@ fn flags() -> BTreeSet<String> {
 }
 
 /// Flags of other programs in the pages.
-const FOREIGN: [&str; 15] = [
+const FOREIGN: [&str; 14] = [
     "--release",
     "--locked",
     "--path",
@@ -158,7 +158,6 @@ const FOREIGN: [&str; 15] = [
     "--edges",
     "--prefix",
     "--features",
-    "--profile",
     "--offline",
     "--no-default-features",
 ];

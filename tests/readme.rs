@@ -109,7 +109,9 @@ fn the_tables_of_files_have_the_files_of_a_run() {
     let lists = files.split_once("const LISTS").unwrap().1.split_once("];").unwrap().0;
     let mut written: BTreeSet<String> =
         lists.split('"').skip(1).step_by(2).map(|list| format!("contacts.{list}.csv")).collect();
-    written.extend(["report.html", "report.md", "summary.json", "handover.txt"].map(|file| format!("contacts.{file}")));
+    written.extend(
+        ["report.html", "report.md", "summary.json", "handover.txt"].map(|file| format!("contacts.{file}")),
+    );
     let listed = first_cells(chapter("files"), "| file | holds |");
     // It has a paragraph of its own.
     let unprobed = "contacts.unprobed.csv".to_owned();

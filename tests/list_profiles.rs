@@ -149,8 +149,8 @@ fn a_suppression_list_has_no_reason_that_its_product_has_no_word_for() {
 #[test]
 fn a_file_is_split_where_the_limit_is_passed_and_not_before() {
     let list = |count: usize| {
-        let rows: String = (0..count).map(|n| format!("a{n}@x.example,{n}\n")).collect();
-        format!("email,n\n{rows}")
+        let rows: Vec<String> = (0..count).map(|n| format!("a{n}@x.example,{n}\n")).collect();
+        format!("email,n\n{}", rows.concat())
     };
     for (count, sizes) in [(3, vec![3]), (4, vec![3, 1]), (7, vec![3, 3, 1]), (0, vec![0])] {
         let folder = ListFolder::with("contacts.csv", format!("{}gone@x.example,x\n", list(count)));

@@ -28,6 +28,7 @@ macro_rules! chapters {
     ($($module:ident $topic:literal)*) => {
         $(
             #[doc = include_str!(concat!($topic, ".md"))]
+            #[allow(clippy::doc_markdown, reason = "a page for readers of the program, not of code")]
             pub mod $module {}
         )*
 

@@ -100,13 +100,10 @@ impl Connect for TcpConnector {
                 let mut stream = connect_to_proxy(proxy).await?;
                 log_in(&mut stream, login).await.map_err(|fault| proxy_fault(proxy, &fault))
             };
-            match timeout(PROXY_LIMIT, reach).await {
-                Ok(reached) => reached,
-                Err(_) => {
-                    let silent = format!("it does not answer within {} s", PROXY_LIMIT.as_secs());
-                    Err(proxy_fault(proxy, &io::Error::other(silent)))
-                }
-            }
+            timeout(PROXY_LIMIT, reach).await.unwrap_or_else(|_| {
+                let silent = format!("it does not answer within {} s", PROXY_LIMIT.as_secs());
+                Err(proxy_fault(proxy, &io::Error::other(silent)))
+            })
         })
     }
 
@@ -121,7 +118,7 @@ fn proxy_fault(proxy: &ProxyAddress, fault: &dyn std::error::Error) -> io::Error
 
 /// True for an error of the proxy itself, not of the mail server behind it.
 pub(super) fn is_proxy_fault(fault: &io::Error) -> bool {
-    fault.get_ref().is_some_and(|inner| inner.is::<ProxyFault>())
+    fault.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<ProxyFault>)
 }
 
 async fn connect_to_proxy(proxy: &ProxyAddress) -> io::Result<TcpStream> {

@@ -93,7 +93,7 @@ pub async fn drive_session(
         Ok(stream) => stream,
         Err(reason) => {
             if let Some(transcript) = &mut transcript {
-                transcript.note(&format!("{}: {reason}", request.to));
+                transcript.note(format!("{}: {reason}", request.to));
             }
             return emit(SmtpEvent::Ended(SessionEnd { stage: Stage::Connect, reason }));
         }

@@ -130,7 +130,7 @@ impl Composer {
                             let address = repaired.unwrap_or(row.address()).trim();
                             handed = profile.write_contact(row, output, address, others);
                         }
-                        None => _ = self.layout.write_user_row(row, repaired.or(checked), others),
+                        None => self.layout.write_user_row(row, repaired.or(checked), others),
                     }
                 }
                 Verdict::Unknown => self.layout.write_user_row(row, None, others),

@@ -162,7 +162,7 @@ impl ProfileLayout {
             }
             let text = unquote(cell);
             let text = String::from_utf8_lossy(&text);
-            let kept = text.floor_char_boundary(most.min(text.len()));
+            let kept = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
             cut_cells += u32::from(kept < text.len());
             write_cell(out, &text[..kept], b',');
         }

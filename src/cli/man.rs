@@ -74,8 +74,12 @@ pub(super) fn run(mut program: Command, args: &ManArgs) -> Result<Exit, Error> {
         ENVIRONMENT.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     page += &entries("ENVIRONMENT", &variables);
     if let Some((_, examples)) = EXAMPLES.iter().find(|(command, _)| *command == words) {
-        let lines: String = examples.iter().map(|line| format!("{}\n", escaped(line))).collect();
-        page += &format!(".SH EXAMPLES\n.nf\n{lines}.fi\n");
+        page += ".SH EXAMPLES\n.nf\n";
+        for line in *examples {
+            page += &escaped(line);
+            page += "\n";
+        }
+        page += ".fi\n";
     }
     page += ".SH SEE ALSO\nThe chapters of the guide: \\fBlistproof guide\\fR\n";
     print(&(page + &tail)).map(|()| Exit::Finished)

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use listproof::guide::CHAPTERS;
+use listproof::guide::{self, CHAPTERS};
 use listproof::list::Column;
 use listproof::{Exit, Reason, Verdict};
 
@@ -16,7 +16,7 @@ fn console_blocks_print_what_they_show() {
 }
 
 fn chapter(topic: &str) -> &'static str {
-    CHAPTERS.iter().find(|chapter| chapter.topic == topic).unwrap().text
+    guide::chapter(topic).unwrap().text
 }
 
 /// The README and all chapters.

@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 
 use super::print::print;
 use super::terminal;
-use listproof::guide::{CHAPTERS, Chapter, render};
+use listproof::guide::{CHAPTERS, Chapter, chapter, render};
 use listproof::{Error, Exit};
 
 /// Which chapter.
@@ -24,9 +24,7 @@ pub(super) struct GuideArgs {
 /// Prints the chapter, or the list of topics.
 pub(super) fn run(args: &GuideArgs) -> Result<Exit, Error> {
     let Some(topic) = &args.topic else { return print(&contents()).map(|()| Exit::Finished) };
-    let Some(chapter) = CHAPTERS.iter().find(|chapter| chapter.topic == topic) else {
-        return Ok(Exit::Usage);
-    };
+    let Some(chapter) = chapter(topic) else { return Ok(Exit::Usage) };
     if !io::stdout().is_terminal() {
         return print(chapter.text).map(|()| Exit::Finished);
     }

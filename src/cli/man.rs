@@ -7,7 +7,7 @@ use clap::{Args, Command};
 use clap_mangen::Man;
 
 use super::print::{print, to_stdout};
-use listproof::guide::CHAPTERS;
+use listproof::guide::chapter;
 use listproof::{Error, Exit};
 
 /// Which page.
@@ -87,7 +87,7 @@ pub(super) fn run(mut program: Command, args: &ManArgs) -> Result<Exit, Error> {
 
 /// The rows of a table with two columns.
 fn table(topic: &str, header: &str) -> Vec<(String, String)> {
-    let text = CHAPTERS.iter().find(|chapter| chapter.topic == topic).map_or("", |chapter| chapter.text);
+    let text = chapter(topic).map_or("", |chapter| chapter.text);
     let rows = text.split_once(header).map_or("", |(_, rows)| rows).lines().skip(2);
     let rows = rows.map_while(|row| row.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
     rows.map(|(name, text)| (name.replace('`', ""), text.replace('`', ""))).collect()

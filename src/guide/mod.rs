@@ -24,6 +24,11 @@ impl Chapter {
     }
 }
 
+/// The chapter on a topic.
+pub fn chapter(topic: &str) -> Option<&'static Chapter> {
+    CHAPTERS.iter().find(|chapter| chapter.topic == topic)
+}
+
 macro_rules! chapters {
     ($($module:ident $topic:literal)*) => {
         $(

@@ -19,7 +19,7 @@ pub use encoding::Encoding;
 pub(super) use json::{Field, fields, find_value, is_object, text, write_string};
 pub use list_format::{Compression, ListFormat, ListKind, Source};
 pub(super) use list_format::{default_folder, stem};
-pub(super) use record::{WantedCells, cell_at, cells, is_quoted, line_end, unquote, write_cell};
+pub(super) use record::{WantedCells, cell_at, cell_end, cells, is_quoted, line_end, unquote, write_cell};
 pub(crate) use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};
 pub(super) use scan::{ScanError, Scanned, Scanner, read_full};
 pub(super) use vcard::{copy_cards, is_vcard};

@@ -260,6 +260,14 @@ pub(in crate::list) fn cell_at(record: &[u8], delimiter: u8, index: usize) -> Op
     (end == ScanEnd::Done && span.cells > index).then_some(span.address)
 }
 
+/// Where the first cell of a record that was scanned ends, or of a rest of it.
+pub(in crate::list) fn cell_end(record: &[u8], delimiter: u8) -> usize {
+    let bounds = ScanBounds { start: 0, may_grow: false, ended: true, multiline_from: 0 };
+    let is_quoted = record.first() == Some(&QUOTE);
+    let from = if is_quoted { closing_quote(record, 0, bounds).unwrap_or(record.len()) } else { 0 };
+    memchr(delimiter, &record[from..]).map_or(record.len(), |at| from + at)
+}
+
 /// The texts of the cells of a record.
 pub(in crate::list) fn cells(record: &[u8], delimiter: Option<u8>) -> Vec<String> {
     let Some(delimiter) = delimiter else {
@@ -340,6 +348,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_cell_ends_at_the_delimiter_behind_its_quotes() {
+        for (bytes, end) in [("a,b", 1), ("", 0), ("\"a,\"\"b\",c", 7), ("\"a\"x,c", 4), ("abc", 3)] {
+            assert_eq!(cell_end(bytes.as_bytes(), b','), end, "{bytes}");
+        }
+    }
 
     proptest! {
         #[test]

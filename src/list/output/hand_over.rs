@@ -40,4 +40,9 @@ impl HandOver {
     pub fn skipped(&self) -> u64 {
         self.skipped_contacts.values().sum()
     }
+
+    /// Addresses for suppression in the file of skipped rows.
+    pub fn not_suppressed(&self) -> u64 {
+        self.skipped_suppression.values().sum()
+    }
 }

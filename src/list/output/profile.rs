@@ -10,7 +10,7 @@ use super::cells::{FORMULA_STARTS, OutputRow};
 use super::mail_date::mail_date;
 use crate::list::ListError;
 use crate::list::columns::Column;
-use crate::list::format::{ListFormat, ListKind, unquote, write_cell};
+use crate::list::format::{ListFormat, ListKind, cell_end, unquote, write_cell};
 use crate::list::row::Row;
 use crate::policy::{
     ContactFile, FileForm, Profile, ProfileColumn, ProfileValue, SkipCause, SuppressionFile,
@@ -89,9 +89,7 @@ impl ProfileLayout {
 
     /// The names of the user's columns, as the product knows them, and of the added ones; no two are the same.
     fn contact_headers(&self, file: &ContactFile) -> Vec<String> {
-        let mut names: Vec<String> = vec![file.email.clone()];
-        names.extend(file.add.iter().map(|column| column.header.clone()));
-        let (mut email, added) = (names[..1].to_vec(), names.split_off(1));
+        let added: Vec<String> = file.add.iter().map(|column| column.header.clone()).collect();
         let taken = |name: &str, before: &[String]| {
             let mut others = before.iter().chain(&added).chain([&file.email]);
             others.any(|other| other.eq_ignore_ascii_case(name))
@@ -102,7 +100,7 @@ impl ProfileLayout {
                 continue;
             }
             if index == self.address_column {
-                headers.append(&mut email);
+                headers.push(file.email.clone());
                 continue;
             }
             let known: String =
@@ -212,13 +210,17 @@ fn write_skipped(file: &str, row: &Row<'_>, address: &str, cause: SkipCause, out
     // The mark that makes a cell a text in spreadsheets.
     let mark = if address.starts_with(FORMULA_STARTS) { "'" } else { "" };
     let cells = [file, &record, &format!("{mark}{address}"), cause.word(), cause.sentence()];
+    write_cells(cells, out);
+    out.push(b'\n');
+}
+
+fn write_cells<'a>(cells: impl IntoIterator<Item = &'a str>, out: &mut Vec<u8>) {
     for (n, cell) in cells.into_iter().enumerate() {
         if n > 0 {
             out.push(b',');
         }
         write_cell(out, cell, b',');
     }
-    out.push(b'\n');
 }
 
 /// Why an address is left out, if it is.
@@ -263,12 +265,7 @@ fn line_end(form: FileForm) -> &'static [u8] {
 /// A header, with its byte order mark; without names the mark alone.
 fn header(names: &[String], form: FileForm) -> Vec<u8> {
     let mut out = if form.bom { "\u{feff}".as_bytes().to_vec() } else { Vec::new() };
-    for (n, name) in names.iter().enumerate() {
-        if n > 0 {
-            out.push(b',');
-        }
-        write_cell(&mut out, name, b',');
-    }
+    write_cells(names.iter().map(String::as_str), &mut out);
     if !names.is_empty() {
         out.extend_from_slice(line_end(form));
     }
@@ -281,32 +278,9 @@ fn upper(name: &str) -> String {
     name.trim().chars().map(letter).collect()
 }
 
-/// Where the first cell of a record ends.
-fn cell_end(bytes: &[u8], delimiter: u8) -> usize {
-    let mut from = 0;
-    if bytes.first() == Some(&b'"') {
-        from = 1;
-        while let Some(quote) = memchr::memchr(b'"', &bytes[from..]) {
-            from += quote + 1;
-            if bytes.get(from) != Some(&b'"') {
-                break;
-            }
-            from += 1;
-        }
-    }
-    memchr::memchr(delimiter, &bytes[from..]).map_or(bytes.len(), |at| from + at)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cell_ends_at_the_delimiter_behind_its_quotes() {
-        for (bytes, end) in [("a,b", 1), ("", 0), ("\"a,\"\"b\",c", 7), ("\"a\"x,c", 4), ("abc", 3)] {
-            assert_eq!(cell_end(bytes.as_bytes(), b','), end, "{bytes}");
-        }
-    }
 
     #[test]
     fn an_upper_name_has_plain_letters_only() {

@@ -26,7 +26,7 @@ impl Summary {
             files(&mut text, &parts.contacts, "contacts");
         }
         files(&mut text, &parts.suppression, "addresses not to be sent to");
-        let skipped = parts.skipped() + parts.skipped_suppression.values().sum::<u64>();
+        let skipped = parts.skipped() + parts.not_suppressed();
         let _ = writeln!(text, "  {}.skipped.csv: {skipped} not handed over, each with its cause", self.stem);
         text.push_str("\nThe sum\n");
         if has_contacts {
@@ -34,7 +34,7 @@ impl Summary {
             let _ = writeln!(text, "  deliverable {all} = {contacts} contacts + {} skipped", parts.skipped());
             causes(&mut text, &parts.skipped_contacts);
         }
-        let left: u64 = parts.skipped_suppression.values().sum();
+        let left = parts.not_suppressed();
         let undeliverable = self.counts.of(Verdict::Undeliverable);
         let others = undeliverable.saturating_sub(suppressed + left);
         let _ = writeln!(
